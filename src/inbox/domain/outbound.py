@@ -1,0 +1,158 @@
+"""The life of an outbound message, as one pure function.
+
+The rule that everything serves: a message that may have touched the wire is never sent again by the service itself.
+"""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from inbox.domain.ids import MessageId
+from inbox.domain.messages import Status
+
+
+class State(StrEnum):
+    """Where a queued message stands. `wire` is committed just before the first byte leaves."""
+
+    QUEUED = "queued"
+    CLAIMED = "claimed"
+    WIRE = "wire"
+    ACCEPTED = "accepted"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    UNCONFIRMED = "unconfirmed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+class Step(StrEnum):
+    """What can happen to a message. The letters are the outcome classes of a send."""
+
+    CLAIM = "claim"
+    LEASE_OVER = "lease_over"
+    TO_WIRE = "to_wire"
+    NOTHING_SENT = "N"
+    TRY_LATER = "R"
+    ACCOUNT_PROBLEM = "P"
+    REFUSED = "F"
+    ACCEPTED = "A"
+    UNKNOWN = "U"
+    REAPED = "reaped"
+    GIVEN_UP = "given_up"
+    ECHO_SENT = "echo_sent"
+    ECHO_DELIVERED = "echo_delivered"
+    ECHO_READ = "echo_read"
+    ECHO_FAILED = "echo_failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    RESENT_BY_HUMAN = "resent_by_human"
+    DISCARDED_BY_HUMAN = "discarded_by_human"
+
+
+PUBLIC: Final = {
+    State.QUEUED: Status.PENDING,
+    State.CLAIMED: Status.PENDING,
+    State.WIRE: Status.PENDING,
+    State.UNKNOWN: Status.PENDING,
+    State.UNCONFIRMED: Status.PENDING,
+    State.ACCEPTED: Status.SENT,
+    State.SENT: Status.SENT,
+    State.DELIVERED: Status.DELIVERED,
+    State.READ: Status.READ,
+    State.FAILED: Status.FAILED,
+    State.EXPIRED: Status.FAILED,
+    State.CANCELLED: Status.FAILED,
+}
+"""What front ends are told."""
+
+NOT_SENT: Final = {
+    State.EXPIRED: "Message non envoyé : il a attendu trop longtemps.",
+    State.CANCELLED: "Message non envoyé : une personne a repris la conversation.",
+}
+"""What an operator reads for a message that was given up before it was sent."""
+
+LEASE: Final = timedelta(seconds=30)
+REAP_AFTER: Final = timedelta(seconds=20)
+"""`wire` this long becomes `unknown`; more than the 15 s that a send may take."""
+UNCONFIRMED_AFTER: Final = timedelta(minutes=10)
+UNCONFIRMED_AFTER_CODE: Final = timedelta(minutes=2)
+"""For Graph codes 1 and 131000, which say that something went wrong."""
+FOLLOWER_WAITS: Final = timedelta(seconds=15)
+"""The next message of the conversation waits this long for one whose outcome is unknown."""
+PAUSED_FOR: Final = timedelta(minutes=5)
+"""An account at fault (its token, its permission) is left alone this long; then one message is tried."""
+TTL_HUMAN: Final = timedelta(hours=4)
+TTL_BOT: Final = timedelta(minutes=2)
+WINDOW_MARGIN: Final = timedelta(seconds=60)
+
+_ALLOWED: Final[dict[tuple[State, Step], State]] = {
+    (State.QUEUED, Step.CLAIM): State.CLAIMED,
+    (State.QUEUED, Step.EXPIRED): State.EXPIRED,
+    (State.QUEUED, Step.CANCELLED): State.CANCELLED,
+    (State.CLAIMED, Step.LEASE_OVER): State.QUEUED,
+    (State.CLAIMED, Step.TO_WIRE): State.WIRE,
+    (State.CLAIMED, Step.NOTHING_SENT): State.QUEUED,
+    (State.CLAIMED, Step.CANCELLED): State.CANCELLED,
+    (State.WIRE, Step.NOTHING_SENT): State.QUEUED,
+    (State.WIRE, Step.TRY_LATER): State.QUEUED,
+    (State.WIRE, Step.ACCOUNT_PROBLEM): State.QUEUED,
+    (State.WIRE, Step.REFUSED): State.FAILED,
+    (State.WIRE, Step.ACCEPTED): State.ACCEPTED,
+    (State.WIRE, Step.UNKNOWN): State.UNKNOWN,
+    (State.WIRE, Step.REAPED): State.UNKNOWN,
+    (State.UNKNOWN, Step.ACCEPTED): State.ACCEPTED,
+    (State.UNKNOWN, Step.GIVEN_UP): State.UNCONFIRMED,
+    (State.UNCONFIRMED, Step.ACCEPTED): State.ACCEPTED,
+    (State.UNCONFIRMED, Step.RESENT_BY_HUMAN): State.QUEUED,
+    (State.UNCONFIRMED, Step.DISCARDED_BY_HUMAN): State.CANCELLED,
+}
+
+_ECHOES: Final = {
+    Step.ECHO_SENT: State.SENT,
+    Step.ECHO_DELIVERED: State.DELIVERED,
+    Step.ECHO_READ: State.READ,
+    Step.ECHO_FAILED: State.FAILED,
+}
+
+_HEIGHT: Final = {State.ACCEPTED: 1, State.SENT: 2, State.FAILED: 3, State.DELIVERED: 4, State.READ: 5}
+
+
+def after(state: State, step: Step) -> State | None:
+    """The state after `step`, or None if the step has no effect.
+
+    An echo (a status webhook that names the message) is proof and counts in any state, but never lowers one.
+    """
+    if step in _ECHOES:
+        seen = _ECHOES[step]
+        return seen if _HEIGHT[seen] > _HEIGHT.get(state, 0) else None
+    return _ALLOWED.get((state, step))
+
+
+class OpId(msgspec.Struct, frozen=True):
+    """Our name for one attempt of one message; WhatsApp returns it in every status of it."""
+
+    message_id: MessageId
+    attempt: int
+
+    def __str__(self) -> str:
+        """The wire form, `1:<message uuid>:<attempt>`."""
+        return f"1:{self.message_id}:{self.attempt}"
+
+    @classmethod
+    def parse(cls, text: str | None) -> "OpId | None":
+        """None for anything that we did not write."""
+        prefix, _, rest = (text or "").partition(":")
+        uuid, _, attempt = rest.partition(":")
+        if prefix != "1" or not attempt.isascii() or not attempt.isdigit():
+            return None
+        try:
+            found = cls(MessageId(UUID(uuid)), int(attempt))
+        except ValueError:
+            return None
+        return found if str(found) == text else None

@@ -1,0 +1,96 @@
+"""Who a token speaks for. What they may do comes from our own tables."""
+
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+
+from inbox.domain.access import Subject
+
+
+class Identity(Protocol):
+    """Checks access tokens."""
+
+    async def authenticate(self, token: str) -> Subject:
+        """Whom `token` speaks for.
+
+        Raises `InvalidToken`; `IdentityNotConfigured`, `IdentityUnreachable`, `IdentityTimeout` when the provider is at
+        fault: an outage is never an invalid token. Local accounts raise what the database raises.
+        """
+        ...
+
+
+class Client(msgspec.Struct, frozen=True, kw_only=True):
+    """Who knocks: the address of the connection and what the program calls itself. Only limits and lists use it."""
+
+    address: str | None = None
+    user_agent: str | None = None
+
+
+class AuthUser(msgspec.Struct, frozen=True, kw_only=True):
+    """A person as the sign-in surface shows them. `email` is lower case."""
+
+    id: UUID
+    email: str
+    user_metadata: dict[str, Any]
+    email_confirmed_at: datetime | None
+    last_sign_in_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """What a successful sign-in gives.
+
+    `expires_at` is when the access token ends, `lifetime` the same from now in seconds. `counter` numbers the refresh
+    tokens of a session from 0. `reuse` says why an old refresh token was honoured (`concurrent-refresh`,
+    `fail-to-save`); None for an ordinary answer.
+    """
+
+    id: UUID
+    access_token: str
+    refresh_token: str
+    expires_at: datetime
+    lifetime: int
+    user: AuthUser
+    counter: int
+    reuse: str | None = None
+
+
+class SignIn(Protocol):
+    """Sessions of the people who sign in at this service itself: a subset of GoTrue.
+
+    Every method raises `SignInRefused` with GoTrue's status and code, and what the database raises.
+    """
+
+    async def password(self, email: str, password: str, client: Client) -> Session:
+        """A new session. An unknown address, a wrong password and an account without one look and last the same.
+
+        Limited per e-mail and per address. Raises `Overloaded` when too many wait for a password check.
+        """
+        ...
+
+    async def refresh(self, refresh_token: str) -> Session:
+        """The next tokens of a session; each refresh token counts once.
+
+        The direct parent of the current token, and any older one within 10 s, gets the current token again, because
+        the answer was lost or several tabs asked at once. Anything older ends the session for good.
+        """
+        ...
+
+    async def user(self, token: str) -> AuthUser:
+        """The person behind an access token, whose session still exists and who is not banned."""
+        ...
+
+    async def change_password(self, token: str, new: str, current: str | None, client: Client) -> AuthUser:
+        """Sets a new password and ends all other sessions of the person. Limited like `password`."""
+        ...
+
+    async def sign_out(self, token: str, scope: str) -> None:
+        """Ends sessions: `local` this one, `others` all but this one, `global` all."""
+        ...
+
+    async def jwks(self) -> list[dict[str, Any]]:
+        """The public keys, as JWKs, that verify the access tokens."""
+        ...
