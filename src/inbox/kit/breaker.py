@@ -1,0 +1,240 @@
+"""Circuit breakers: the only importer of purgatory.
+
+purgatory keeps the three states. This adapter adds what it lacks: a fresh error for each rejection (its own is one
+object whose traceback grows for ever), a monotonic clock, one trial at a time while half-open, two successes to close,
+and calls that say nothing about the other side (cancelled, or failed through our own fault) left out of the count.
+
+A circuit lives in one process and one event loop; every process learns by itself within `threshold` failures.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Final, TypeAlias
+
+import msgspec
+from purgatory.domain.model import CLOSED, HALF_OPENED, OPENED, ClosedState, Context, HalfOpenedState, OpenedState
+
+from inbox.domain.errors import CircuitOpen
+
+_SUCCESSES_TO_CLOSE: Final = 2  # REST contract, `behaviour.md` 6
+_TRIAL_WAIT: Final = 1.0  # seconds to tell those who come while a trial runs
+_STATE_NAMES: Final = {CLOSED: "closed", OPENED: "open", HALF_OPENED: "half_open"}
+
+
+class Circuit(msgspec.Struct, frozen=True, kw_only=True):
+    """`threshold` consecutive failures open it for `stays_open` seconds; two successes close it again.
+
+    `name` is the key of the admin calls (`whatsapp`); `shown_as` is the name in their answers (`whatsapp_api`).
+    """
+
+    name: str
+    threshold: int
+    stays_open: float
+    shown_as: str = ""
+
+    def __post_init__(self) -> None:
+        if self.threshold < 1 or self.stays_open <= 0:
+            raise ValueError(f"circuit {self.name} needs a threshold of at least 1 and a time above 0")
+
+
+class CircuitState(msgspec.Struct, frozen=True, kw_only=True):
+    """What `/health` and `/admin/circuit-breakers` show, in the words of the REST contract, and the rejections.
+
+    `state` is `closed`, `open` or `half_open`; times are aware UTC.
+    """
+
+    name: str
+    state: str
+    failure_count: int
+    success_count: int
+    last_failure_time: datetime | None
+    opened_at: datetime | None
+    rejected_count: int
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+IsFailure: TypeAlias = Callable[[Exception], bool | None]
+"""Whether an error speaks against the other side, for it, or (None) is none of its doing."""
+
+
+class Breakers:
+    """All circuits of one process."""
+
+    def __init__(
+        self,
+        circuits: Iterable[Circuit],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = _utc_now,
+        on_change: Callable[[str, str], None] | None = None,
+    ) -> None:
+        """`clock` is monotonic seconds, `now` is for showing only. `on_change` gets (circuit, new state)."""
+        self._breakers = {circuit.name: _Breaker(circuit, clock, now, on_change) for circuit in circuits}
+
+    def guard(self, name: str, is_failure: IsFailure) -> AbstractContextManager[None]:
+        """Around one attempt. Entering raises CircuitOpen, with the seconds to wait, if nobody is let through.
+
+        An exception for which `is_failure` is false proves that the other side lives: it changes nothing while closed
+        and counts as a success of a trial. None, and cancellation, count as nothing at all.
+        """
+        return _Admission(self._breakers[name], is_failure)
+
+    def inspect(self) -> dict[str, CircuitState]:
+        """Every circuit by its key."""
+        return {name: breaker.inspect() for name, breaker in self._breakers.items()}
+
+    def reset(self, name: str) -> bool:
+        """Close it and forget its failures. False if there is no such circuit."""
+        if (breaker := self._breakers.get(name)) is None:
+            return False
+        breaker.close()
+        return True
+
+    def trip(self, name: str) -> bool:
+        """Open it now, for its usual time. False if there is no such circuit."""
+        if (breaker := self._breakers.get(name)) is None:
+            return False
+        breaker.open()
+        return True
+
+
+class _Breaker:
+    """One circuit: purgatory's context, and our clock, trials and counts."""
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        clock: Callable[[], float],
+        now: Callable[[], datetime],
+        on_change: Callable[[str, str], None] | None,
+    ) -> None:
+        self._circuit = circuit
+        self._context = Context(circuit.name, circuit.threshold, circuit.stays_open)
+        self._clock = clock
+        self._now = now
+        self._on_change = on_change
+        self._shown = CLOSED
+        self._generation = 0
+        self._opened = 0.0
+        self._trial_runs = False
+        self._successes = 0
+        self._failures = 0  # in a row; purgatory forgets them when it opens
+        self._rejections = 0
+        self._last_failure: datetime | None = None
+        self._opened_at: datetime | None = None
+
+    def admit(self) -> int:
+        """Let one attempt through and return the generation of states it belongs to, or raise CircuitOpen."""
+        if self._context.state == OPENED:
+            remaining = self._opened + self._circuit.stays_open - self._clock()
+            if remaining > 0:
+                self._reject(remaining)
+            self._context.set_state(HalfOpenedState())
+            self._settle()
+        if self._context.state == HALF_OPENED:
+            if self._trial_runs:
+                self._reject(_TRIAL_WAIT)
+            self._trial_runs = True
+        return self._generation
+
+    def succeeded(self) -> None:
+        if self._context.state == HALF_OPENED:
+            self._successes += 1
+            if self._successes < _SUCCESSES_TO_CLOSE:
+                return
+        self._failures = 0
+        self._context.handle_end_request()
+        self._settle()
+
+    def failed(self, error: Exception) -> None:
+        self._last_failure = self._now()
+        self._failures += 1
+        self._context.handle_exception(error)
+        self._settle()
+
+    def refused(self) -> None:
+        """The other side answered, but not what was hoped for."""
+        if self._context.state == HALF_OPENED:
+            self.succeeded()
+
+    def left(self) -> None:
+        """A trial is over, however it went."""
+        self._trial_runs = False
+
+    def belongs(self, generation: int) -> bool:
+        """False for an attempt that began before the state last changed: it says nothing about now."""
+        return generation == self._generation
+
+    def open(self) -> None:
+        self._context.set_state(OpenedState(self._circuit.name))
+        self._settle(is_forced=True)
+
+    def close(self) -> None:
+        self._failures = 0
+        self._context.set_state(ClosedState())
+        self._settle(is_forced=True)
+
+    def inspect(self) -> CircuitState:
+        return CircuitState(
+            name=self._circuit.shown_as or self._circuit.name,
+            state=_STATE_NAMES[self._context.state],
+            failure_count=self._failures,
+            success_count=self._successes,
+            last_failure_time=self._last_failure,
+            opened_at=self._opened_at,
+            rejected_count=self._rejections,
+        )
+
+    def _reject(self, retry_after: float) -> None:
+        self._rejections += 1
+        raise CircuitOpen(self._circuit.name, retry_after=retry_after)
+
+    def _settle(self, *, is_forced: bool = False) -> None:
+        """Follow a change of state. The context's own messages have no reader here and must not pile up."""
+        self._context.messages.clear()
+        state = self._context.state
+        if state == self._shown and not is_forced:
+            return
+        self._generation += 1
+        self._trial_runs = False
+        self._successes = 0
+        if state == OPENED:
+            self._opened, self._opened_at = self._clock(), self._now()
+        elif state == CLOSED:
+            self._opened_at = None
+        is_new, self._shown = state != self._shown, state
+        if is_new and self._on_change is not None:
+            self._on_change(self._circuit.name, _STATE_NAMES[state])
+
+
+class _Admission(AbstractContextManager[None]):
+    """One attempt. Looks at exceptions only while they pass."""
+
+    def __init__(self, breaker: _Breaker, is_failure: IsFailure) -> None:
+        self._breaker = breaker
+        self._is_failure = is_failure
+        self._generation = 0
+
+    def __enter__(self) -> None:
+        self._generation = self._breaker.admit()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self._breaker.belongs(self._generation):
+            return
+        self._breaker.left()
+        if error is None:
+            self._breaker.succeeded()
+        elif isinstance(error, Exception):
+            verdict = self._is_failure(error)
+            if verdict:
+                self._breaker.failed(error)
+            elif verdict is not None:
+                self._breaker.refused()
