@@ -1,0 +1,357 @@
+"""A database that fails on purpose: the real one, with named points at the border of the port.
+
+For crash tests and for nothing else. A point is passed each time its method begins (`before`) or has done its work
+(`after`); a rule says at which passage what happens. Services carry no hooks of their own.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from inbox.domain.bot import Profile
+from inbox.domain.errors import CommitUnknown, DatabaseUnavailable
+from inbox.domain.events import Event, Signal
+from inbox.domain.ids import AccountId, ConversationId, DeliveryId, MessageId
+from inbox.domain.work import Lane, WorkKind
+from inbox.ports.database import Bot, Database, Deliveries, Messages, Outbox, Transaction, Work
+from inbox.ports.records import (
+    Applied,
+    BotTurn,
+    Delivery,
+    HeadTaken,
+    History,
+    IdempotencyKey,
+    InboundBatch,
+    NewMessage,
+    Settlement,
+)
+from inbox.ports.views import Backlog
+
+POINTS: Final = tuple(
+    f"{method}:{side}"
+    for method in (
+        "deliveries.store",
+        "deliveries.read",
+        "work.claim",
+        "work.extend",
+        "work.finish",
+        "work.retry",
+        "outbox.take_heads",
+        "outbox.to_wire",
+        "outbox.settle",
+        "outbox.release",
+        "outbox.reap",
+        "tx.apply",
+        "tx.finish",
+        "tx.queue",
+        "tx.open_turn",
+        "tx.close_turn",
+        "commit",
+        "commit.apply",
+        "commit.queue",
+        "commit.open_turn",
+        "commit.close_turn",
+    )
+    for side in ("before", "after")
+)
+"""Every point there is. `commit` is passed by every transaction, `commit.x` by those in which `tx.x` came last."""
+
+_COMMITS: Final = frozenset(point.partition(":")[0] for point in POINTS if point.startswith("commit."))
+
+MAX_DELAY: Final = 60.0
+
+
+class Action(StrEnum):
+    KILL = "kill"
+    RAISE = "raise"
+    DELAY = "delay"
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """At passage number `hit` (from 1) of `point`, do `action`; `seconds` is for delays."""
+
+    point: str
+    action: Action
+    hit: int = 1
+    seconds: float = 0.0
+
+
+def _kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Failpoints:
+    """Rules, and how often each point was passed."""
+
+    def __init__(self, rules: Iterable[Rule] = (), *, kill: Callable[[], None] = _kill) -> None:
+        """`kill` ends this process without any farewell. Raises ValueError for a rule that can never act."""
+        self._rules = tuple(rules)
+        self._kill = kill
+        self._hits: dict[str, int] = {}
+        for rule in self._rules:
+            if rule.point not in POINTS:
+                raise ValueError(f"there is no failpoint {rule.point!r}; there are: {', '.join(POINTS)}")
+            if rule.hit < 1 or not 0 <= rule.seconds <= MAX_DELAY:
+                raise ValueError(f"the rule for {rule.point} can never act")
+
+    @classmethod
+    def parse(cls, text: str) -> "Failpoints":
+        """Rules like `outbox.to_wire:after=kill@1,commit:before=raise@3,work.claim:after=delay:0.5`.
+
+        Without `@` the first passage counts. Raises ValueError.
+        """
+        return cls(_rule(part.strip()) for part in text.split(",") if part.strip())
+
+    def hits(self, point: str) -> int:
+        """How often `point` was passed."""
+        return self._hits.get(point, 0)
+
+    async def hit(self, point: str) -> None:
+        """To be called when `point` is passed. A point after COMMIT raises `CommitUnknown`, any other an outage."""
+        passage = self._hits.get(point, 0) + 1
+        self._hits[point] = passage
+        for rule in self._rules:
+            if (rule.point, rule.hit) == (point, passage):
+                await self._act(rule)
+
+    async def _act(self, rule: Rule) -> None:
+        match rule.action:
+            case Action.KILL:
+                self._kill()
+            case Action.RAISE if rule.point.startswith("commit") and rule.point.endswith(":after"):
+                raise CommitUnknown(f"failpoint {rule.point}")
+            case Action.RAISE:
+                raise DatabaseUnavailable(f"failpoint {rule.point}")
+            case Action.DELAY:
+                await asyncio.sleep(rule.seconds)
+
+
+def _rule(text: str) -> Rule:
+    point, equals, rest = text.partition("=")
+    what, _, hit = rest.partition("@")
+    action, _, seconds = what.partition(":")
+    if not equals or action not in set(Action):
+        raise ValueError(f"{text!r} is not a failpoint rule: point=action[:seconds][@passage]")
+    return Rule(point=point, action=Action(action), hit=int(hit or 1), seconds=float(seconds or 0))
+
+
+class FaultyDatabase:
+    """`inner`, with failpoints. Reads for screens have none: nothing hangs on them."""
+
+    def __init__(self, inner: Database, failpoints: Failpoints) -> None:
+        self.deliveries: Deliveries = FaultyDeliveries(inner.deliveries, failpoints)
+        self.work: Work = FaultyWork(inner.work, failpoints)
+        self.outbox: Outbox = FaultyOutbox(inner.outbox, failpoints)
+        self.queries = inner.queries
+        self._inner = inner
+        self._failpoints = failpoints
+
+    @asynccontextmanager
+    async def transaction(self, *, within: float = 5.0) -> AsyncIterator["FaultyTransaction"]:
+        trail = Trail(self._failpoints)
+        async with self._inner.transaction(within=within) as tx:
+            yield FaultyTransaction(tx, trail)
+            await trail.hit_commit("before")
+        await trail.hit_commit("after")
+
+
+class Trail:
+    """The failpoints of one transaction, and what it did last: its commit has a name of its own."""
+
+    def __init__(self, failpoints: Failpoints) -> None:
+        self._failpoints = failpoints
+        self._commit: str | None = None
+
+    async def hit(self, point: str) -> None:
+        commit = point.partition(":")[0].replace("tx.", "commit.", 1)
+        if commit in _COMMITS:
+            self._commit = commit
+        await self._failpoints.hit(point)
+
+    async def hit_commit(self, side: str) -> None:
+        await self._failpoints.hit(f"commit:{side}")
+        if self._commit is not None:
+            await self._failpoints.hit(f"{self._commit}:{side}")
+
+
+class FaultyTransaction:
+    def __init__(self, inner: Transaction, trail: Trail) -> None:
+        self.accounts = inner.accounts
+        self.conversations = inner.conversations
+        self.messages: Messages = FaultyMessages(inner.messages, trail)
+        self.members = inner.members
+        self.bot: Bot = FaultyBot(inner.bot, trail)
+        self.local_accounts = inner.local_accounts
+        self._inner = inner
+        self._trail = trail
+
+    async def apply(self, batch: InboundBatch) -> Applied:
+        await self._trail.hit("tx.apply:before")
+        applied = await self._inner.apply(batch)
+        await self._trail.hit("tx.apply:after")
+        return applied
+
+    async def finish(self, lanes: Sequence[Lane]) -> None:
+        await self._trail.hit("tx.finish:before")
+        await self._inner.finish(lanes)
+        await self._trail.hit("tx.finish:after")
+
+    async def enqueue(
+        self, kind: WorkKind, key: str, *, account_id: AccountId | None, due_in: timedelta = timedelta()
+    ) -> None:
+        await self._inner.enqueue(kind, key, account_id=account_id, due_in=due_in)
+
+    async def record(self, *events: Event) -> None:
+        await self._inner.record(*events)
+
+    def wake(self, *signals: Signal) -> None:
+        self._inner.wake(*signals)
+
+
+class FaultyMessages:
+    def __init__(self, inner: Messages, trail: Trail) -> None:
+        self._inner = inner
+        self._trail = trail
+
+    async def queue(self, new: NewMessage) -> None:
+        await self._trail.hit("tx.queue:before")
+        await self._inner.queue(new)
+        await self._trail.hit("tx.queue:after")
+
+    async def add_failed(self, new: NewMessage, *, reason: str, error_code: int | None, error_message: str) -> None:
+        await self._inner.add_failed(new, reason=reason, error_code=error_code, error_message=error_message)
+
+    async def remember(self, key: IdempotencyKey, message_id: MessageId) -> MessageId | None:
+        return await self._inner.remember(key, message_id)
+
+    async def history(self, account_id: AccountId, conversation_id: ConversationId, limit: int) -> list[History]:
+        return await self._inner.history(account_id, conversation_id, limit)
+
+
+class FaultyBot:
+    def __init__(self, inner: Bot, trail: Trail) -> None:
+        self._inner = inner
+        self._trail = trail
+
+    async def profile(self, account_id: AccountId) -> Profile | None:
+        return await self._inner.profile(account_id)
+
+    async def put_profile(self, profile: Profile) -> None:
+        await self._inner.put_profile(profile)
+
+    async def open_turn(self, turn: BotTurn) -> BotTurn | None:
+        await self._trail.hit("tx.open_turn:before")
+        opened = await self._inner.open_turn(turn)
+        await self._trail.hit("tx.open_turn:after")
+        return opened
+
+    async def close_turn(
+        self,
+        turn: BotTurn,
+        state: str,
+        *,
+        reason: str | None = None,
+        answer: str | None = None,
+        model: str | None = None,
+        tokens: tuple[int, int] = (0, 0),
+    ) -> None:
+        await self._trail.hit("tx.close_turn:before")
+        await self._inner.close_turn(turn, state, reason=reason, answer=answer, model=model, tokens=tokens)
+        await self._trail.hit("tx.close_turn:after")
+
+
+class FaultyDeliveries:
+    def __init__(self, inner: Deliveries, failpoints: Failpoints) -> None:
+        self._inner = inner
+        self._failpoints = failpoints
+
+    async def store(self, body: bytes, lane: str) -> None:
+        await self._failpoints.hit("deliveries.store:before")
+        await self._inner.store(body, lane)
+        await self._failpoints.hit("deliveries.store:after")
+
+    async def read(self, lanes: Sequence[Lane], limit: int) -> list[Delivery]:
+        await self._failpoints.hit("deliveries.read:before")
+        found = await self._inner.read(lanes, limit)
+        await self._failpoints.hit("deliveries.read:after")
+        return found
+
+    async def try_alone(self, delivery_id: DeliveryId) -> None:
+        await self._inner.try_alone(delivery_id)
+
+
+class FaultyWork:
+    def __init__(self, inner: Work, failpoints: Failpoints) -> None:
+        self._inner = inner
+        self._failpoints = failpoints
+
+    async def claim(self, kind: WorkKind, limit: int) -> list[Lane]:
+        """A claim that found nothing passes no `after`: which passage it is does not depend on how often one looks."""
+        await self._failpoints.hit("work.claim:before")
+        lanes = await self._inner.claim(kind, limit)
+        if lanes:
+            await self._failpoints.hit("work.claim:after")
+        return lanes
+
+    async def extend(self, lanes: Sequence[Lane]) -> None:
+        await self._failpoints.hit("work.extend:before")
+        await self._inner.extend(lanes)
+        await self._failpoints.hit("work.extend:after")
+
+    async def finish(self, lanes: Sequence[Lane]) -> None:
+        await self._failpoints.hit("work.finish:before")
+        await self._inner.finish(lanes)
+        await self._failpoints.hit("work.finish:after")
+
+    async def retry(self, lane: Lane, after: timedelta) -> None:
+        await self._failpoints.hit("work.retry:before")
+        await self._inner.retry(lane, after)
+        await self._failpoints.hit("work.retry:after")
+
+    async def backlog(self) -> list[Backlog]:
+        return await self._inner.backlog()
+
+
+class FaultyOutbox:
+    def __init__(self, inner: Outbox, failpoints: Failpoints) -> None:
+        self._inner = inner
+        self._failpoints = failpoints
+
+    async def take_heads(self, lanes: Sequence[Lane], now: datetime | None = None) -> list[HeadTaken]:
+        await self._failpoints.hit("outbox.take_heads:before")
+        taken = await self._inner.take_heads(lanes, now)
+        await self._failpoints.hit("outbox.take_heads:after")
+        return taken
+
+    async def to_wire(self, message_id: MessageId, token: UUID) -> int | None:
+        await self._failpoints.hit("outbox.to_wire:before")
+        attempt = await self._inner.to_wire(message_id, token)
+        await self._failpoints.hit("outbox.to_wire:after")
+        return attempt
+
+    async def settle(self, settlement: Settlement, lane: Lane) -> None:
+        await self._failpoints.hit("outbox.settle:before")
+        await self._inner.settle(settlement, lane)
+        await self._failpoints.hit("outbox.settle:after")
+
+    async def release(self, message_id: MessageId, token: UUID, lane: Lane, wait: timedelta) -> None:
+        await self._failpoints.hit("outbox.release:before")
+        await self._inner.release(message_id, token, lane, wait)
+        await self._failpoints.hit("outbox.release:after")
+
+    async def reap(self, now: datetime | None = None) -> int:
+        await self._failpoints.hit("outbox.reap:before")
+        moved = await self._inner.reap(now)
+        await self._failpoints.hit("outbox.reap:after")
+        return moved
+
+    async def is_bot_on_wire(self, conversation_id: ConversationId, within: timedelta) -> bool:
+        return await self._inner.is_bot_on_wire(conversation_id, within)

@@ -1,0 +1,145 @@
+"""Conversations: the row that decisions are made on."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from inbox.adapters.database.postgres.times import shown
+from inbox.domain.contacts import Address
+from inbox.domain.conversations import Conversation
+from inbox.domain.errors import ConversationNotFound
+from inbox.domain.ids import AccountId, ConversationId, uuid7
+from inbox.ports.views import ConversationRow
+
+ROW_COLUMNS: Final = f"""c.id, c.contact_id, c.account_id, c.client_number, c.is_group, c.is_favorite, c.unread_count,
+       c.status, {shown("c.updated_at")} as updated_at, c.bot_enabled,
+       {shown("c.bot_last_reply_at")} as bot_last_reply_at, {shown("c.window_expires_at")} as window_expires_at,
+       {shown("c.handed_over_at")} as handed_over_at, c.handover_reason"""
+"""Of `conversations c`, in the order of the fields of `ConversationRow`."""
+
+_LOCK: Final = text("""
+select id, account_id, contact_id, client_number, unread_count, bot_enabled, epoch, last_inbound_at, window_expires_at,
+       handed_over_at, handover_reason
+from conversations where id = :id and account_id = :account_id for update
+""")
+
+_FIND: Final = text("select id from conversations where account_id = :account_id and client_number = :key")
+
+# Updates that change nothing: they return the row in every case, also the one that somebody else is just making.
+_CONTACT: Final = text("""
+insert into contacts (id, whatsapp_number) values (:id, :key)
+on conflict (whatsapp_number) do update set whatsapp_number = excluded.whatsapp_number
+returning id
+""")
+_CREATE: Final = text("""
+insert into conversations (id, account_id, contact_id, client_number, updated_at)
+values (:id, :account_id, :contact_id, :key, :now)
+on conflict (account_id, client_number)
+do update set contact_id = coalesce(conversations.contact_id, excluded.contact_id)
+returning id
+""")
+
+_CONTACT_NAME: Final = text("""
+select coalesce(nullif(contact.display_name, ''), contact.whatsapp_number, c.client_number)
+from conversations c left join contacts contact on contact.id = c.contact_id
+where c.id = :id and c.account_id = :account_id
+""")
+
+_SWITCH: Final = text(f"""
+update conversations c
+set bot_enabled = :enabled, epoch = c.epoch + 1, handed_over_at = null, handover_reason = null
+where c.id = :id and c.account_id = :account_id
+returning {ROW_COLUMNS}
+""")  # noqa: S608 - column names of ours
+
+_RAISE_EPOCH: Final = text("""
+update conversations set epoch = epoch + 1 where id = :id and account_id = :account_id returning id
+""")
+
+_HAND_OVER: Final = text("""
+update conversations
+set handed_over_at = :now, handover_reason = :reason, bot_enabled = bot_enabled and not :switch_off
+where id = :id and account_id = :account_id
+returning id
+""")
+
+_TAKE_BACK: Final = text("""
+update conversations
+set handed_over_at = case when bot_enabled then null else handed_over_at end,
+    handover_reason = case when bot_enabled then null else handover_reason end
+where id = :id and account_id = :account_id
+returning id
+""")
+
+_TOUCH: Final = text("""
+update conversations
+set updated_at = greatest(updated_at, :at),
+    bot_last_reply_at = case when :by_bot then greatest(bot_last_reply_at, :at) else bot_last_reply_at end
+where id = :id and account_id = :account_id
+returning id
+""")
+
+
+class PostgresConversations:
+    """Every method raises `ConversationNotFound` for a conversation that the account does not have."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def lock(self, account_id: AccountId, conversation_id: ConversationId) -> Conversation:
+        row = (await self._connection.execute(_LOCK, {"id": conversation_id, "account_id": account_id})).one_or_none()
+        if row is None:
+            raise ConversationNotFound
+        return Conversation(**row._asdict())
+
+    async def find_or_create(self, account_id: AccountId, to: Address, now: datetime) -> ConversationId:
+        """The conversation with `to`; a new one is empty, with the bot off, and counts as updated `now`."""
+        scope = {"account_id": account_id, "key": to.key}
+        found: UUID | None = (await self._connection.execute(_FIND, scope)).scalar_one_or_none()
+        if found is not None:
+            return ConversationId(found)
+        contact = (await self._connection.execute(_CONTACT, {"id": uuid7(), "key": to.key})).scalar_one()
+        values = {**scope, "id": uuid7(), "contact_id": contact, "now": now}
+        return ConversationId((await self._connection.execute(_CREATE, values)).scalar_one())
+
+    async def contact_name(self, account_id: AccountId, conversation_id: ConversationId) -> str | None:
+        (name,) = await self._row(_CONTACT_NAME, account_id, conversation_id)
+        return None if name is None else str(name)
+
+    async def switch_bot(
+        self, account_id: AccountId, conversation_id: ConversationId, *, enabled: bool
+    ) -> ConversationRow:
+        return ConversationRow(*await self._row(_SWITCH, account_id, conversation_id, enabled=enabled))
+
+    async def raise_epoch(self, account_id: AccountId, conversation_id: ConversationId) -> None:
+        await self._row(_RAISE_EPOCH, account_id, conversation_id)
+
+    async def hand_over(
+        self, account_id: AccountId, conversation_id: ConversationId, reason: str, now: datetime, *, switch_off: bool
+    ) -> None:
+        await self._row(_HAND_OVER, account_id, conversation_id, reason=reason, now=now, switch_off=switch_off)
+
+    async def take_back(self, account_id: AccountId, conversation_id: ConversationId) -> None:
+        """Without effect while the bot is switched off: then nobody but a person can go on."""
+        await self._row(_TAKE_BACK, account_id, conversation_id)
+
+    async def touch(
+        self, account_id: AccountId, conversation_id: ConversationId, at: datetime, *, by_bot: bool = False
+    ) -> None:
+        await self._row(_TOUCH, account_id, conversation_id, at=at, by_bot=by_bot)
+
+    async def _row(
+        self,
+        statement: TextClause,
+        account_id: AccountId,
+        conversation_id: ConversationId,
+        **values: str | bool | datetime,
+    ) -> tuple[Any, ...]:
+        scope = {"id": conversation_id, "account_id": account_id}
+        row = (await self._connection.execute(statement, {**scope, **values})).one_or_none()
+        if row is None:
+            raise ConversationNotFound
+        return tuple(row)

@@ -1,0 +1,171 @@
+"""Messages: the bubble, and for those that we send the row in the outbox and its lane."""
+
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from inbox.adapters.database.postgres.old_rows import OLD_TEXT, readable
+from inbox.domain.content import Content, Media, message_type, preview
+from inbox.domain.errors import ConversationNotFound, IdempotencyKeyReused
+from inbox.domain.ids import AccountId, ConversationId, MessageId
+from inbox.domain.messages import Status
+from inbox.ports.records import History, IdempotencyKey, NewMessage
+
+# Whoever adds a message has locked its conversation before: `created_at` follows the order of commits, as the history
+# needs it. `now()` would be the start of the transaction, before it waited for the lock.
+_MESSAGE: Final = """
+with owner as (
+  select id, account_id from conversations where id = :conversation_id and account_id = :account_id
+), message as (
+  insert into messages (id, account_id, conversation_id, direction, content_text, content, message_type, media_id,
+                        media_mime_type, media_filename, author, author_id, client_id, status, "timestamp", failed_at,
+                        error_code, error_message, created_at)
+  select cast(:id as uuid), account_id, id, 'outbound', cast(:content_text as text), cast(:content as jsonb),
+         cast(:message_type as text), cast(:media_id as text), cast(:media_mime_type as text),
+         cast(:media_filename as text), cast(:author as text), cast(:author_id as uuid), cast(:client_id as text),
+         cast(:status as text), cast(:at as timestamptz), cast(:failed_at as timestamptz), cast(:error_code as int),
+         cast(:error_message as text), statement_timestamp()
+  from owner
+  returning id, account_id, conversation_id
+)"""
+_DONE: Final = "select exists (select from message) as is_stored, exists (select from work) as is_new"
+
+# One statement, in the lock order of the house. The outbox row joins the lane, so its serial is drawn under the lane's
+# lock: serials of a conversation follow the order of commits.
+_QUEUE: Final = text(f"""{_MESSAGE}, lane as (
+  insert into lanes (kind, key, account_id)
+  select 'send', conversation_id::text, account_id from message
+  on conflict (kind, key) do update
+  set ver = lanes.ver + 1, due = case when lanes.ver = lanes.done then excluded.due else lanes.due end
+  returning key
+), work as (
+  insert into outbox (id, account_id, conversation_id, state, expires_at, epoch, turn_id, part)
+  select m.id, m.account_id, m.conversation_id, 'queued', cast(:expires_at as timestamptz), cast(:epoch as bigint),
+         cast(:turn_id as uuid), cast(:part as int)
+  from message m join lane on lane.key = m.conversation_id::text
+  on conflict (turn_id, part) do nothing
+  returning id
+)
+{_DONE}""")  # noqa: S608 - constants of ours
+
+_ADD_FAILED: Final = text(f"""{_MESSAGE}, work as (
+  insert into outbox (id, account_id, conversation_id, state, reason, expires_at, epoch, turn_id, part)
+  select id, account_id, conversation_id, 'failed', cast(:reason as text), cast(:expires_at as timestamptz),
+         cast(:epoch as bigint), cast(:turn_id as uuid), cast(:part as int)
+  from message
+  on conflict (turn_id, part) do nothing
+  returning id
+)
+{_DONE}""")  # noqa: S608 - constants of ours
+
+_DROP: Final = text("delete from messages where id = :id and account_id = :account_id")
+
+# The update that changes nothing returns the earlier row, and waits for a first request that is still running.
+_REMEMBER: Final = text("""
+insert into idempotency_keys (account_id, caller, call, key, request_hash, message_id)
+values (:account_id, :caller, :call, :key, :request_hash, :message_id)
+on conflict (account_id, caller, call, key) do update set key = excluded.key
+returning message_id, request_hash
+""")
+
+# WhatsApp's clock ticks in seconds, ours in microseconds: within one second only the order of arrival tells who spoke
+# last. The index finds the newest by time; some more are read, so that a late arrival has its place among them.
+_HISTORY: Final = text(f"""
+select * from (
+  select m.id, m.direction <> 'outbound' as is_inbound, m.author, m.content_text, m.content, m."timestamp" as at,
+         m.message_type, {OLD_TEXT} as is_old, m.created_at
+  from messages m
+  where m.conversation_id = (select id from conversations where id = :conversation_id and account_id = :account_id)
+    and (m.account_id = :account_id or m.account_id is null)
+    and m."timestamp" is not null
+    and m.author is distinct from 'system'
+    and m.content_text is distinct from '[status update]'
+    and m.message_type is distinct from 'reaction'
+    and not (m.direction = 'outbound' and m.status is not distinct from 'failed')
+  order by m."timestamp" desc, m.id desc
+  limit :limit + 20) newest
+order by created_at desc, id desc
+limit :limit
+""")  # noqa: S608 - a constant of ours
+
+_CONTENT: Final[msgspec.json.Decoder[Content]] = msgspec.json.Decoder(Content)
+
+
+class PostgresMessages:
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def queue(self, new: NewMessage) -> None:
+        values = {"status": Status.PENDING.value, "failed_at": None, "error_code": None, "error_message": None}
+        await self._store(_QUEUE, new, values)
+
+    async def add_failed(self, new: NewMessage, *, reason: str, error_code: int | None, error_message: str) -> None:
+        values = {"status": Status.FAILED.value, "failed_at": new.at, "reason": reason}
+        await self._store(_ADD_FAILED, new, {**values, "error_code": error_code, "error_message": error_message})
+
+    async def remember(self, key: IdempotencyKey, message_id: MessageId) -> MessageId | None:
+        values = {**msgspec.structs.asdict(key), "message_id": message_id}
+        row = (await self._connection.execute(_REMEMBER, values)).one()
+        if row.message_id == message_id:
+            return None
+        if row.request_hash != key.request_hash:
+            raise IdempotencyKeyReused
+        return MessageId(row.message_id)
+
+    async def history(self, account_id: AccountId, conversation_id: ConversationId, limit: int) -> list[History]:
+        scope = {"account_id": account_id, "conversation_id": conversation_id, "limit": limit}
+        rows = (await self._connection.execute(_HISTORY, scope)).all()
+        return [
+            History(
+                id=row.id,
+                is_inbound=row.is_inbound,
+                author=row.author,
+                content_text=readable(row.message_type, row.content_text) if row.is_old else row.content_text,
+                content=_content(row.content),
+                at=row.at,
+            )
+            for row in reversed(rows)
+        ]
+
+    async def _store(self, statement: TextClause, new: NewMessage, values: dict[str, Any]) -> None:
+        row = (await self._connection.execute(statement, {**_values(new), **values})).one()
+        if not row.is_stored:
+            raise ConversationNotFound
+        if not row.is_new:
+            # Only the unique index knows for sure that this part of the turn is there already.
+            await self._connection.execute(_DROP, {"id": new.id, "account_id": new.account_id})
+
+
+def _values(new: NewMessage) -> dict[str, Any]:
+    media = new.content if isinstance(new.content, Media) else None
+    return {
+        "id": new.id,
+        "account_id": new.account_id,
+        "conversation_id": new.conversation_id,
+        "content_text": preview(new.content),
+        "content": msgspec.json.encode(new.content).decode(),
+        "message_type": message_type(new.content),
+        "media_id": media and media.media_id,
+        "media_mime_type": media and media.mime_type,
+        "media_filename": media and media.filename,
+        "author": new.author.value,
+        "author_id": new.author_id,
+        "client_id": new.client_id,
+        "at": new.at,
+        "expires_at": new.expires_at,
+        "epoch": new.epoch,
+        "turn_id": new.turn_id,
+        "part": new.part,
+    }
+
+
+def _content(stored: str | None) -> Content | None:
+    """None for rows of the existing system, and for kinds that only a newer version of this one knows."""
+    if stored is None:
+        return None
+    try:
+        return _CONTENT.decode(stored)
+    except msgspec.ValidationError:
+        return None

@@ -1,0 +1,126 @@
+"""The door to PostgreSQL, and the one form of a transaction."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from inbox.adapters.database.postgres import event_log, ingest, lanes
+from inbox.adapters.database.postgres.accounts import PostgresAccounts
+from inbox.adapters.database.postgres.bot import PostgresBot
+from inbox.adapters.database.postgres.conversations import PostgresConversations
+from inbox.adapters.database.postgres.deliveries import PostgresDeliveries
+from inbox.adapters.database.postgres.engine import database_errors, forget_failure, has_failed
+from inbox.adapters.database.postgres.local_accounts import PostgresLocalAccounts
+from inbox.adapters.database.postgres.members import PostgresMembers
+from inbox.adapters.database.postgres.messages import PostgresMessages
+from inbox.adapters.database.postgres.outbox import PostgresOutbox
+from inbox.adapters.database.postgres.queries import PostgresQueries
+from inbox.domain.errors import CommitUnknown, DatabaseTimeout
+from inbox.domain.events import Event, Signal, WorkWaiting
+from inbox.domain.ids import AccountId
+from inbox.domain.work import Lane, WorkKind
+from inbox.kit.boundaries import forbid_open_transaction, inside_transaction
+from inbox.kit.sealing import Sealer
+from inbox.ports.database import (
+    Accounts,
+    Bot,
+    Conversations,
+    Deliveries,
+    Members,
+    Messages,
+    Outbox,
+    Queries,
+    Work,
+)
+from inbox.ports.events import Events
+from inbox.ports.local_accounts import LocalAccounts
+from inbox.ports.records import Applied, InboundBatch
+
+
+class PostgresTransaction:
+    """What changes together. Deliveries, finished lanes and events are written last, whatever the order of calls."""
+
+    def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
+        self.accounts: Accounts = PostgresAccounts(connection, sealer)
+        self.conversations: Conversations = PostgresConversations(connection)
+        self.messages: Messages = PostgresMessages(connection)
+        self.members: Members = PostgresMembers(connection)
+        self.bot: Bot = PostgresBot(connection)
+        self.local_accounts: LocalAccounts = PostgresLocalAccounts(connection, sealer)
+        self.signals: list[Signal] = []
+        self._connection = connection
+        self._events: list[Event] = []
+        self._held = lanes.HeldLanes(connection)
+        self._outcomes = ingest.DeliveryOutcomes(connection)
+
+    async def apply(self, batch: InboundBatch) -> Applied:
+        done = await ingest.apply(self._connection, batch, self._outcomes)
+        self._events += done.events
+        self.signals += done.signals
+        return done.applied
+
+    async def finish(self, lanes: Sequence[Lane]) -> None:
+        await self._held.lock(lanes)
+
+    async def enqueue(
+        self, kind: WorkKind, key: str, *, account_id: AccountId | None, due_in: timedelta = timedelta()
+    ) -> None:
+        await lanes.enqueue(self._connection, kind, key, account_id=account_id, due_in=due_in)
+        self.wake(WorkWaiting(kind))
+
+    async def record(self, *events: Event) -> None:
+        self._events += events
+
+    def wake(self, *signals: Signal) -> None:
+        self.signals += signals
+
+    async def complete(self) -> None:
+        """What has to come last: deliveries, then the lanes they belong to, then the event log."""
+        if has_failed(self._connection):
+            raise RuntimeError("a statement of this transaction failed and its error was swallowed: it cannot commit")
+        await self._outcomes.write()
+        await self._held.finish()
+        await event_log.record(self._connection, self._events)
+
+
+class PostgresDatabase:
+    """PostgreSQL as the service sees it."""
+
+    def __init__(self, engine: AsyncEngine, intake: AsyncEngine, sealer: Sealer, events: Events) -> None:
+        """`intake` is a small pool of its own, so that a webhook never waits behind a screen."""
+        self._deliveries = PostgresDeliveries(engine, intake, events)
+        self.deliveries: Deliveries = self._deliveries
+        self.work: Work = lanes.PostgresWork(engine)
+        self.outbox: Outbox = PostgresOutbox(engine, sealer, events)
+        self.queries: Queries = PostgresQueries(engine, sealer)
+        self._engine = engine
+        self._sealer = sealer
+        self._events = events
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Webhooks can be stored inside. Entered once, by main, never in a transaction."""
+        return self._deliveries.running()
+
+    @asynccontextmanager
+    async def transaction(self, *, within: float = 5.0) -> AsyncIterator[PostgresTransaction]:
+        """Raises RuntimeError inside another transaction, and if the body swallowed a failed statement."""
+        forbid_open_transaction()
+        is_committing = False
+        try:
+            async with asyncio.timeout(within):
+                with inside_transaction(), database_errors():
+                    async with self._engine.connect() as connection:
+                        forget_failure(connection)
+                        tx = PostgresTransaction(connection, self._sealer)
+                        yield tx
+                        await tx.complete()
+                        is_committing = True
+                        with database_errors(committing=True):
+                            await connection.commit()
+                        is_committing = False
+        except TimeoutError as error:
+            raise (CommitUnknown if is_committing else DatabaseTimeout) from error
+        self._events.publish(*dict.fromkeys(tx.signals))

@@ -1,0 +1,264 @@
+"""Our own tables: raw deliveries, lanes, the outbox, statuses, turns, the event log, and local accounts.
+
+Importing this module completes `tables.metadata`.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import UserDefinedType
+
+from inbox.adapters.database.postgres.tables import metadata, moment, moment_now, number, reference
+
+
+class Xid8(UserDefinedType[str]):
+    """A transaction id that never wraps. The driver has no codec for it: cast it to text on the way in and out."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:  # noqa: ANN401 - SQLAlchemy passes what it likes
+        return "xid8"
+
+
+def serial(name: str = "id", *, primary_key: bool = False) -> Column[int]:
+    """A number that the database gives in the order of insertion."""
+    return Column(name, BigInteger, Identity(always=True), primary_key=primary_key)
+
+
+def count(name: str, *, default: int = 0) -> Column[int]:
+    return Column(name, Integer, nullable=False, server_default=text(str(default)))
+
+
+deliveries: Final = Table(
+    "deliveries",
+    metadata,
+    serial(primary_key=True),
+    Column("lane", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("sha256", LargeBinary, nullable=False, unique=True),
+    moment_now("received_at"),
+    Column("state", Text, nullable=False, server_default=text("'open'")),
+    Column("reason", Text),
+    count("tries"),
+    moment("done_at"),
+    CheckConstraint("state in ('open', 'done', 'quarantined', 'unrouted')", name="state"),
+    Index("deliveries_open", "lane", "id", postgresql_where=text("state = 'open'")),
+    Index("deliveries_done", "done_at", postgresql_where=text("state = 'done'")),
+    Index("deliveries_set_aside", "id", postgresql_where=text("state in ('quarantined', 'unrouted')")),
+)
+
+quarantined_items: Final = Table(
+    "quarantined_items",
+    metadata,
+    serial(primary_key=True),
+    reference("delivery_id", "deliveries.id", on_delete="CASCADE"),
+    Column("position", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    moment_now("created_at"),
+    UniqueConstraint("delivery_id", "position"),
+)
+
+lanes: Final = Table(
+    "lanes",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("grp", Text),
+    Column("account_id", Uuid),
+    number("ver", default=1),
+    number("done"),
+    moment_now("due"),
+    number("fence"),
+    count("attempts"),
+    count("retries"),
+    Column("parked", Text),
+    Index("lanes_due", "kind", "due", postgresql_where=text("ver > done and parked is null")),
+    postgresql_with={"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.02, "autovacuum_vacuum_threshold": 500},
+)
+
+message_statuses: Final = Table(
+    "message_statuses",
+    metadata,
+    serial(primary_key=True),
+    reference("message_id", "messages.id", required=False, on_delete="CASCADE"),
+    Column("phone_number_id", Text, nullable=False),
+    Column("wamid", Text, nullable=False),
+    Column("op_id", Text),
+    Column("status", Text, nullable=False),
+    Column("occurred_at", DateTime(timezone=True), nullable=False),
+    moment_now("received_at"),
+    Column("error_code", Integer),
+    Column("error_title", Text),
+    Column("error_details", Text),
+    Column("pricing", JSONB),
+    Column("recipient", Text),
+    Index(
+        "message_statuses_once",
+        "wamid",
+        "status",
+        text("COALESCE(error_code, 0)"),
+        text("COALESCE(recipient, ''::text)"),
+        unique=True,
+    ),
+    Index("message_statuses_parked", "wamid", postgresql_where=text("message_id is null")),
+    Index("message_statuses_message", "message_id"),
+)
+
+outbox: Final = Table(
+    "outbox",
+    metadata,
+    Column("id", ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True),
+    serial("serial"),
+    reference("account_id", "whatsapp_accounts.id"),
+    reference("conversation_id", "conversations.id"),
+    Column("state", Text, nullable=False),
+    Column("token", Uuid),
+    moment("lease_until"),
+    count("attempt"),
+    moment("wire_at"),
+    moment("not_before"),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("epoch", BigInteger),
+    Column("turn_id", Uuid),
+    count("part"),
+    Column("wamid", Text),
+    Column("reason", Text),
+    count("resends"),
+    moment("unknown_until"),
+    moment_now("created_at"),
+    moment_now("updated_at"),
+    UniqueConstraint("turn_id", "part"),
+    CheckConstraint(
+        "state in ('queued', 'claimed', 'wire', 'accepted', 'sent', 'delivered', 'read', 'failed', 'unknown', "
+        "'unconfirmed', 'expired', 'cancelled')",
+        name="state",
+    ),
+    Index(
+        "outbox_open",
+        "conversation_id",
+        "serial",
+        postgresql_where=text("state in ('queued', 'claimed', 'wire', 'unknown')"),
+    ),
+    Index("outbox_wire", "wire_at", postgresql_where=text("state = 'wire'")),
+    Index("outbox_claimed", "lease_until", postgresql_where=text("state = 'claimed'")),
+    Index("outbox_unknown", "unknown_until", postgresql_where=text("state = 'unknown'")),
+)
+
+idempotency_keys: Final = Table(
+    "idempotency_keys",
+    metadata,
+    Column("account_id", ForeignKey("whatsapp_accounts.id", ondelete="CASCADE"), primary_key=True),
+    Column("caller", Uuid, primary_key=True),
+    Column("call", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("request_hash", LargeBinary, nullable=False),
+    # The key is claimed first, so that a second request waits for it; the message follows in the same transaction.
+    Column(
+        "message_id",
+        ForeignKey("messages.id", ondelete="CASCADE", deferrable=True, initially="DEFERRED"),
+        nullable=False,
+    ),
+    moment_now("created_at"),
+    Index("idempotency_keys_created", "created_at"),
+)
+
+bot_turns: Final = Table(
+    "bot_turns",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    reference("account_id", "whatsapp_accounts.id", on_delete="CASCADE"),
+    reference("conversation_id", "conversations.id", on_delete="CASCADE"),
+    reference("trigger_message_id", "messages.id"),
+    Column("epoch", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("answer", Text),
+    Column("reason", Text),
+    Column("model", Text),
+    Column("tokens_in", Integer),
+    Column("tokens_out", Integer),
+    moment_now("created_at"),
+    moment("finished_at"),
+    UniqueConstraint("trigger_message_id", "epoch"),
+    CheckConstraint("state in ('open', 'answered', 'handed_over', 'dropped', 'silent')", name="state"),
+    Index("bot_turns_conversation", "conversation_id", text("created_at DESC")),
+)
+
+event_log: Final = Table(
+    "event_log",
+    metadata,
+    Column("xid", Xid8, primary_key=True, server_default=text("pg_current_xact_id()")),
+    serial(primary_key=True),
+    Column("account_id", Uuid),
+    Column("conversation_id", Uuid),
+    Column("kind", Text, nullable=False),
+    Column("audience", Text, nullable=False, server_default=text("'account'")),
+    Column("body", JSONB, nullable=False),
+    moment_now("created_at"),
+    Index("event_log_account", "account_id", "xid", "id"),
+    Index("event_log_created", "created_at"),
+)
+
+local_users: Final = Table(
+    "local_users",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("email", Text, nullable=False, unique=True),
+    Column("password_hash", Text),
+    Column("user_metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    moment("email_confirmed_at"),
+    moment("last_sign_in_at"),
+    moment("banned_until"),
+    moment_now("created_at"),
+    moment_now("updated_at"),
+)
+
+local_sessions: Final = Table(
+    "local_sessions",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    reference("user_id", "local_users.id", on_delete="CASCADE"),
+    number("refresh_counter"),
+    moment_now("created_at"),
+    moment_now("refreshed_at"),
+    moment("not_after"),
+    Column("user_agent", Text),
+    Column("ip", Text),
+    Index("local_sessions_user", "user_id"),
+)
+
+signing_keys: Final = Table(
+    "signing_keys",
+    metadata,
+    Column("kid", Uuid, primary_key=True),
+    Column("private_key_sealed", LargeBinary, nullable=False),
+    Column("public_jwk", JSONB, nullable=False),
+    Column("state", Text, nullable=False),
+    moment_now("created_at"),
+    CheckConstraint("state in ('standby', 'current', 'retired')", name="state"),
+    Index("signing_keys_current", "state", unique=True, postgresql_where=text("state = 'current'")),
+)
+
+login_attempts: Final = Table(
+    "login_attempts",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("window_start", DateTime(timezone=True), primary_key=True),
+    Column("attempts", Integer, nullable=False),
+)

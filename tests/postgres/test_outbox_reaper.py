@@ -1,0 +1,82 @@
+"""What the reaper ends or gives back, and how long the bot counts as talking."""
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from builders import a_queued_message, execute
+from inbox.adapters.database.postgres.transaction import PostgresDatabase
+from inbox.domain.accounts import Channel
+from inbox.domain.ids import ConversationId
+from inbox.domain.messages import Author
+from inbox.domain.outbound import State
+from postgres.outbox_scene import message_row, on_wire, outbox_row, settled, soon, take_one
+
+# --- the reaper -------------------------------------------------------------------------------------------------------
+
+
+async def test_the_reaper_never_puts_back_what_was_on_the_wire(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel, conversation: ConversationId
+) -> None:
+    head, _ = await on_wire(database, engine, account, conversation)
+
+    assert await database.outbox.reap(soon(seconds=19)) == 0
+    assert await database.outbox.reap(soon(seconds=21)) == 1
+    assert (await outbox_row(engine, head.id)).state == "unknown"
+    assert await database.outbox.reap(soon(minutes=10)) == 0
+    assert await database.outbox.reap(soon(minutes=11)) == 1
+    row = await outbox_row(engine, head.id)
+    assert (row.state, row.token) == ("unconfirmed", head.token)
+    assert (await message_row(engine, head.id)).status == "pending"
+    events = await execute(engine, "select body from event_log order by id")
+    assert [msgspec.json.decode(event.body)["delivery_state"] for event in events] == ["unknown", "unconfirmed"]
+
+
+async def test_the_reaper_gives_back_claims_of_dead_workers(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel, conversation: ConversationId
+) -> None:
+    await a_queued_message(engine, account.account_id, conversation)
+    head, _ = await take_one(database)
+    assert await database.outbox.reap(soon(seconds=25)) == 0
+    assert await database.outbox.reap(soon(seconds=31)) == 1
+    assert (await outbox_row(engine, head.id)).state == "queued"
+    assert await database.outbox.to_wire(head.id, head.token) is None
+
+
+@pytest.mark.parametrize("minutes", [1, 15])
+async def test_a_late_acceptance_closes_what_the_reaper_opened_and_a_late_refusal_does_not(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel, conversation: ConversationId, minutes: int
+) -> None:
+    head, lane = await on_wire(database, engine, account, conversation)
+    await database.outbox.reap(soon(seconds=21))
+    await database.outbox.reap(soon(minutes=minutes))
+    before = (await outbox_row(engine, head.id)).state
+
+    await database.outbox.settle(settled(head, State.FAILED, error_code=1), lane)
+    assert (await outbox_row(engine, head.id)).state == before
+    await database.outbox.settle(settled(head, State.QUEUED, wait=timedelta()), lane)
+    assert (await outbox_row(engine, head.id)).state == before
+    await database.outbox.settle(settled(head, State.ACCEPTED, wamid="wamid.A"), lane)
+    assert (await outbox_row(engine, head.id)).state == "accepted"
+    assert (await message_row(engine, head.id)).status == "sent"
+
+
+# --- the bot's silence ------------------------------------------------------------------------------------------------
+
+
+async def test_the_bot_counts_as_talking_while_its_message_is_on_the_wire(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel, conversation: ConversationId
+) -> None:
+    async def talks() -> bool:
+        return await database.outbox.is_bot_on_wire(conversation, timedelta(seconds=2))
+
+    await on_wire(database, engine, account, conversation)
+    assert not await talks()
+    await a_queued_message(
+        engine, account.account_id, conversation, state=State.WIRE, author=Author.BOT, epoch=0, wire_at=soon()
+    )
+    assert await talks()
+    await execute(engine, "update outbox set wire_at = wire_at - interval '3 s'")
+    assert not await talks()
