@@ -1,0 +1,53 @@
+"""The bus within one process: bounded queues, and `Resync` instead of a silent gap."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from inbox.domain.events import Resync, Signal
+
+QUEUE: Final = 1_000
+"""Signals that a subscriber may be behind; then it is told to look at everything again."""
+
+
+class MemoryEvents:
+    """Delivers to subscribers of this process."""
+
+    def __init__(self) -> None:
+        self._subscribers: set[_Subscription] = set()
+
+    def publish(self, *signals: Signal) -> None:
+        for subscriber in tuple(self._subscribers):
+            subscriber.put(signals)
+
+    @asynccontextmanager
+    async def subscribe(self) -> AsyncIterator[AsyncIterator[Signal]]:
+        subscription = _Subscription()
+        self._subscribers.add(subscription)
+        try:
+            yield subscription
+        finally:
+            self._subscribers.discard(subscription)
+
+
+class _Subscription(AsyncIterator[Signal]):
+    """Survives a cancelled wait: nothing is taken before it is returned."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Signal] = deque()
+        self._has_some = asyncio.Event()
+
+    def put(self, signals: tuple[Signal, ...]) -> None:
+        if len(self._waiting) + len(signals) > QUEUE:
+            self._waiting.clear()
+            signals = (Resync(),)
+        self._waiting.extend(signals)
+        self._has_some.set()
+
+    async def __anext__(self) -> Signal:
+        while not self._waiting:
+            self._has_some.clear()
+            await self._has_some.wait()
+        return self._waiting.popleft()

@@ -1,0 +1,66 @@
+"""Limits on attempts to sign in, counted in the database for all processes together."""
+
+import hmac
+import ipaddress
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from inbox.ports.identity import Client
+from inbox.ports.local_accounts import LocalAccounts
+
+_V6_PREFIX: Final = 64
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Attempts in a window of `window` seconds, successful ones included.
+
+    Windows follow each other, so that twice as many may fall around a border. `email` bounds a search for one person's
+    password from many addresses, `address` one that tries many people.
+    """
+
+    window: int = 300
+    pair: int = 10
+    email: int = 100
+    address: int = 50
+
+
+class Attempts:
+    """Counts under keyed digests: who tried to sign in from where cannot be read from the table."""
+
+    def __init__(self, secret: bytes, limits: Limits) -> None:
+        self._key = hmac.digest(secret, b"sign-in attempts", "sha256")
+        self._limits = limits
+
+    async def count(self, accounts: LocalAccounts, email: str, client: Client, now: datetime) -> float | None:
+        """Counts one attempt. Seconds until the next window if it is one too many, else None."""
+        limits = self._limits
+        origin = _origin(client.address)
+        elapsed = int(now.timestamp()) % limits.window
+        window_start = now.replace(microsecond=0) - timedelta(seconds=elapsed)
+        # Everybody locks the row of an address first. A flood from one address stops there and makes no more rows.
+        is_allowed = await accounts.count_attempt(self._digest("address", origin), window_start) <= limits.address
+        if is_allowed:
+            of_pair = await accounts.count_attempt(self._digest("pair", origin, email), window_start)
+            of_email = await accounts.count_attempt(self._digest("email", email), window_start)
+            is_allowed = of_pair <= limits.pair and of_email <= limits.email
+        return None if is_allowed else float(limits.window - elapsed)
+
+    def _digest(self, *parts: str) -> bytes:
+        return hmac.digest(self._key, "\0".join(parts).encode("utf-8", "surrogatepass"), "sha256")
+
+
+def _origin(address: str | None) -> str:
+    """What counts as one origin: an IPv4 address, or the /64 that a subscriber gets of IPv6."""
+    if address is None:
+        return "unknown"
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((int(parsed), _V6_PREFIX), strict=False))

@@ -1,0 +1,15 @@
+"""No model is configured: every turn goes to a person, with that as its reason."""
+
+from typing import NoReturn
+
+import msgspec
+
+from inbox.domain.upstream_errors import ModelRefused
+from inbox.ports.llm import Prompt
+
+
+class NoAssistant:
+    """Refuses to answer."""
+
+    async def complete(self, prompt: Prompt, *, schema: type[msgspec.Struct]) -> NoReturn:  # noqa: ARG002
+        raise ModelRefused("No language model is configured: set INBOX_GEMINI_API_KEY.")

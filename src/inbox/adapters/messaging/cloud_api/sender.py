@@ -1,0 +1,118 @@
+"""Sends messages through Meta's Graph API: `POST /{version}/{phone number id}/messages`."""
+
+from typing import Any, Final
+
+import msgspec
+
+from inbox.adapters.messaging.cloud_api import errors
+from inbox.adapters.messaging.cloud_api.wire import SendAnswer
+from inbox.domain.accounts import Channel
+from inbox.domain.contacts import Address
+from inbox.domain.content import Content, Text
+from inbox.domain.errors import InboxError, WhatsAppNotConfigured
+from inbox.domain.outbound import OpId
+from inbox.domain.upstream_errors import AccountProblem, NothingSent, OutcomeUnknown, Refused
+from inbox.kit.http import ApiClient, CallFailed, Progress, Reach, Reply
+from inbox.kit.resilience import Guard
+from inbox.ports.messaging import Accepted, Fence
+
+TOTAL_SECONDS: Final = 15.0
+"""For the whole of one send; the reaper waits longer."""
+_MISCONFIGURED: Final = frozenset({"invalid_request", "not_allowed"})
+_OURS: Final = frozenset({"pool_timeout", "fence_expired"})
+
+
+class CloudApiSender:
+    """The sender of the Cloud API."""
+
+    def __init__(self, api: ApiClient, guard: Guard, *, version: str) -> None:
+        """`version` like `v24.0`. The guard's policy has one attempt: what may have left is never repeated."""
+        self._api = api
+        self._guard = guard
+        self._version = version
+
+    async def send(
+        self, channel: Channel, to: Address, content: Content, *, op: OpId, fence: Fence, reply_to: str | None = None
+    ) -> Accepted:
+        if not channel.is_usable:
+            raise AccountProblem(WhatsAppNotConfigured.message)
+        body = msgspec.json.encode(_body(to, content, op, reply_to))
+        progress = Progress()
+
+        async def attempt() -> Reply:
+            try:
+                reply = await self._api.call(
+                    "POST",
+                    f"/{self._version}/{channel.phone_number_id}/messages",
+                    headers={"authorization": f"Bearer {channel.access_token}", "content-type": "application/json"},
+                    content=body,
+                    fence=fence,
+                    progress=progress,
+                )
+            except CallFailed as failed:
+                raise _failure(failed) from failed
+            if not _is_success(reply.status):
+                raise errors.of_send(reply.status, reply.headers, reply.body)
+            return reply
+
+        try:
+            reply = await self._guard.call(attempt, on_timeout=lambda: _deadline(progress))
+        except _AcceptedUnread:
+            return Accepted(wamid=None)
+        return Accepted(wamid=_wamid(reply.body))
+
+
+class _AcceptedUnread(InboxError):
+    """A 2xx status line was read and then no whole body: the message is accepted, its wamid comes with a status."""
+
+    kind = OutcomeUnknown.kind
+    code = OutcomeUnknown.code
+
+
+def _failure(failed: CallFailed) -> InboxError:
+    if failed.reason in _MISCONFIGURED:
+        return AccountProblem("The phone number id or the access token cannot be used in a request.")
+    if failed.reason in _OURS:
+        return errors.NotTried(f"Nothing was sent ({failed.reason}).")
+    if failed.reach is Reach.NOTHING:
+        return NothingSent(f"WhatsApp could not be reached ({failed.reason}).")
+    if failed.reach is Reach.ANSWERED and failed.status is not None and _is_success(failed.status):
+        return _AcceptedUnread()
+    return OutcomeUnknown(f"The connection to WhatsApp broke ({failed.reason}).")
+
+
+def _deadline(progress: Progress) -> InboxError:
+    if progress.reach is Reach.NOTHING and progress.is_connected:
+        return errors.NotTried("The fence took too long.")
+    if progress.reach is Reach.NOTHING:
+        return NothingSent("WhatsApp could not be reached in time.")
+    if progress.status is not None and _is_success(progress.status):
+        return _AcceptedUnread()
+    return OutcomeUnknown("WhatsApp did not answer in time.")
+
+
+def _is_success(status: int) -> bool:
+    return 200 <= status < 300  # noqa: PLR2004 - the class of success, RFC 9110
+
+
+def _wamid(body: bytes) -> str | None:
+    try:
+        answer = msgspec.json.decode(body, type=SendAnswer)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return answer.messages[0].id if answer.messages else None
+
+
+def _body(to: Address, content: Content, op: OpId, reply_to: str | None) -> dict[str, Any]:
+    if not isinstance(content, Text):
+        raise Refused(f"Messages of type {content.kind} cannot be sent yet.")
+    recipient = {"to": f"+{to.wa_id}"} if to.wa_id else {"recipient": to.bsuid}
+    return {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        **recipient,
+        "type": "text",
+        "text": {"body": content.body, "preview_url": content.preview_url},
+        **({"context": {"message_id": reply_to}} if reply_to else {}),
+        "biz_opaque_callback_data": str(op),
+    }
