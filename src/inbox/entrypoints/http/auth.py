@@ -1,0 +1,20 @@
+"""Who am I, and what may I do."""
+
+from dishka.integrations.litestar import FromDishka, inject
+from litestar import Router, get
+from litestar.di import NamedDependency
+
+from inbox.domain.access import Actor
+from inbox.entrypoints.http.problems import SIGNED_IN, documented
+from inbox.ports.database import Database
+from inbox.ports.views import Me
+
+
+@get("/auth/me", permission="signed in", responses=documented(*SIGNED_IN))
+@inject
+async def me(actor: NamedDependency[Actor], database: FromDishka[Database]) -> Me:
+    """The caller's profile, roles, overrides and expanded permissions."""
+    return await database.queries.me(actor)
+
+
+auth_router = Router("/", route_handlers=[me])

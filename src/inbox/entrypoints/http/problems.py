@@ -1,0 +1,146 @@
+"""Errors as answers: the one table from a failure to a status, in the shape of RFC 9457.
+
+`detail` is one machine word of the REST contract; the body never holds a text of a dependency, a token or a number.
+"""
+
+import http
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.types import ExceptionHandlersMap
+
+from inbox.domain.errors import InboxError, Invalid, Kind
+from inbox.entrypoints.http.middleware import request_id
+
+STATUS: Final[Mapping[Kind, int]] = {
+    Kind.MALFORMED: 422,
+    Kind.REFUSED: 400,
+    Kind.UNAUTHENTICATED: 401,
+    Kind.FORBIDDEN: 403,
+    Kind.NOT_FOUND: 404,
+    Kind.TOO_LARGE: 413,
+    Kind.CONFLICT: 409,
+    Kind.GONE: 410,
+    Kind.THROTTLED: 429,
+    Kind.MISCONFIGURED: 500,
+    Kind.UPSTREAM: 502,
+    Kind.UNAVAILABLE: 503,
+    Kind.TIMEOUT: 504,
+    Kind.UNCERTAIN: 504,
+}
+MEDIA_TYPE: Final = "application/problem+json"
+SIGNED_IN: Final = (401, 403, 500, 502, 503, 504)
+"""What every call of a signed-in person may answer."""
+_DEFAULT_RETRY_AFTER: Final = 1.0
+_CODES: Final[Mapping[int, str]] = {
+    400: "validation_error",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "payload_too_large",
+    415: "unsupported_media_type",
+    422: "validation_error",
+}
+
+_log = structlog.stdlib.get_logger("inbox.http")
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """`application/problem+json`. `id` is that of the stored row, where the contract names one."""
+
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    type: str = "about:blank"
+    errors: list[dict[str, str]] | msgspec.UnsetType = msgspec.UNSET
+    id: str | msgspec.UnsetType = msgspec.UNSET
+
+
+def documented(*statuses: int) -> dict[int, ResponseSpec]:
+    """What a route declares about its failures, for the OpenAPI description."""
+    return {
+        status: ResponseSpec(
+            data_container=Problem,
+            description=http.HTTPStatus(status).phrase,
+            media_type=MEDIA_TYPE,
+            generate_examples=False,
+        )
+        for status in statuses
+    }
+
+
+def answer(
+    request: Request[Any, Any, Any],
+    status: int,
+    detail: str,
+    *,
+    errors: list[dict[str, str]] | None = None,
+    row_id: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response[Problem]:
+    """The answer for a failure."""
+    problem = Problem(
+        title=http.HTTPStatus(status).phrase if status != 422 else "Unprocessable Content",  # noqa: PLR2004
+        status=status,
+        detail=detail,
+        request_id=request_id(request.scope),
+        errors=errors if errors is not None else msgspec.UNSET,
+        id=row_id if row_id is not None else msgspec.UNSET,
+    )
+    return Response(problem, status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
+
+
+def inbox_error(request: Request[Any, Any, Any], error: InboxError) -> Response[Problem]:
+    """A failure that the service can name."""
+    status = STATUS[error.kind]
+    headers = {}
+    if status in (429, 503):
+        headers["Retry-After"] = str(max(1, round(error.retry_after or _DEFAULT_RETRY_AFTER)))
+    if status >= 500:  # noqa: PLR2004
+        _log.warning("request_failed", code=error.code, status=status)
+    errors = error.errors if isinstance(error, Invalid) else None
+    return answer(request, status, error.code, errors=errors, row_id=getattr(error, "row_id", None), headers=headers)
+
+
+def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+    """A failure that the framework found: unknown route, wrong method, bad body."""
+    status = 422 if isinstance(error, ValidationException) or error.status_code == 400 else error.status_code  # noqa: PLR2004
+    detail = _CODES.get(status, "internal_error" if status >= 500 else "bad_request")  # noqa: PLR2004
+    headers = dict(error.headers or {}) if isinstance(error, MethodNotAllowedException) else {}
+    return answer(request, status, detail, errors=_details(error) if status == 422 else None, headers=headers)  # noqa: PLR2004
+
+
+def _details(error: HTTPException) -> list[dict[str, str]]:
+    extra = error.extra if isinstance(error.extra, list) else []
+    found = [
+        {"path": ".".join(filter(None, (str(e.get("source", "body")), str(e.get("key", ""))))), "message": e["message"]}
+        for e in extra
+        if isinstance(e, dict) and "message" in e
+    ]
+    return found or [{"path": "body", "message": "not readable as JSON of the declared shape"}]
+
+
+def unreadable(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    """JSON nested too deep, or text that is no UTF-8: the fault of the body."""
+    message = "nested too deep" if isinstance(error, RecursionError) else "not UTF-8"
+    return answer(request, 422, "validation_error", errors=[{"path": "body", "message": message}])
+
+
+def bug(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    """Anything else is ours to mend: logged with its traceback, answered without a word of it."""
+    _log.error("internal_error", exc_info=error)
+    return answer(request, 500, "internal_error")
+
+
+HANDLERS: Final[ExceptionHandlersMap] = {
+    InboxError: inbox_error,
+    HTTPException: http_error,
+    RecursionError: unreadable,
+    UnicodeDecodeError: unreadable,
+    Exception: bug,
+}

@@ -1,0 +1,138 @@
+"""Stored deliveries become messages and statuses: decoded item by item, applied set by set."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+
+from inbox.domain.errors import InboxError, Kind, Undecodable
+from inbox.domain.ids import MessageId, uuid7_at
+from inbox.domain.inbound import InboundEvent, InboundMessage, InboundStatus, Unknown
+from inbox.domain.work import MAX_ATTEMPTS, Lane
+from inbox.ports.database import Database
+from inbox.ports.messaging import WebhookCodec
+from inbox.ports.records import Delivery, InboundBatch, Received, SetAside
+
+PAGE: Final = 500
+"""Deliveries of one round."""
+_DIVISIBLE: Final = frozenset({Kind.MALFORMED, Kind.TIMEOUT})
+"""What may be the fault of one part, or of too many parts at once: less is tried."""
+
+
+class Ingest:
+    """Applies what Meta delivered. Repetition and disorder change nothing."""
+
+    def __init__(self, database: Database, codec: WebhookCodec, *, quiet_for: timedelta) -> None:
+        """`quiet_for` is how long the bot waits for more after a message."""
+        self._database = database
+        self._codec = codec
+        self._quiet_for = quiet_for
+
+    async def work(self, lanes: Sequence[Lane]) -> int:
+        """One round over claimed lanes; returns how many deliveries were taken.
+
+        Raises `LeaseLost` and what the database raises: then the round as a whole comes again.
+        """
+        deliveries = await self._database.deliveries.read(lanes, PAGE)
+        if len(deliveries) == PAGE:
+            lanes = [msgspec.structs.replace(lane, ver=0) for lane in lanes]  # more may be open: not done yet
+        if not lanes[0].is_suspect:
+            await self._together(lanes, deliveries)
+            return len(deliveries)
+        for delivery in deliveries:
+            await self._alone(delivery)
+        await self._commit(lanes, InboundBatch())
+        return len(deliveries)
+
+    async def _alone(self, delivery: Delivery) -> None:
+        """One delivery of a lane whose worker died. Should this one die too, it is known with what."""
+        if delivery.tries + 1 >= MAX_ATTEMPTS:  # the first death was in company and counted for none
+            # Worker after worker died with it: it is set aside and its lane goes on.
+            await self._apply(InboundBatch(undecodable=[(delivery.id, "worker_died")]))
+            return
+        await self._database.deliveries.try_alone(delivery.id)
+        await self._apply_part([delivery])
+
+    async def _together(self, lanes: Sequence[Lane], deliveries: Sequence[Delivery]) -> None:
+        try:
+            await self._commit(lanes, self._batch(deliveries))
+        except InboxError as error:
+            if error.kind not in _DIVISIBLE or not deliveries:
+                raise
+            await self._divide(deliveries)
+            await self._commit(lanes, InboundBatch())
+
+    async def _commit(self, lanes: Sequence[Lane], batch: InboundBatch) -> None:
+        async with self._database.transaction() as tx:
+            await tx.apply(batch)
+            await tx.finish(lanes)
+
+    async def _apply_part(self, deliveries: Sequence[Delivery]) -> None:
+        try:
+            await self._apply(self._batch(deliveries))
+        except InboxError as error:
+            if error.kind not in _DIVISIBLE:
+                raise
+            await self._divide(deliveries)
+
+    async def _divide(self, deliveries: Sequence[Delivery]) -> None:
+        """Bisects until the poison item is alone; everything else is applied."""
+        if len(deliveries) == 1:
+            await self._isolate_items(deliveries[0])
+            return
+        middle = len(deliveries) // 2
+        await self._apply_part(deliveries[:middle])
+        await self._apply_part(deliveries[middle:])
+
+    async def _isolate_items(self, delivery: Delivery) -> None:
+        poison: list[SetAside] = []
+        for position, event in enumerate(self._codec.decode(delivery.body, delivery.received_at)):
+            try:
+                await self._apply(self._flatten([(delivery, position, event)]))
+            except InboxError as error:
+                if error.kind is not Kind.MALFORMED:
+                    raise
+                item = Unknown(reason=error.code, raw=msgspec.json.encode(event))
+                poison.append(SetAside(delivery_id=delivery.id, position=position, item=item))
+        await self._apply(InboundBatch(set_aside=poison, done=[delivery.id]))
+
+    async def _apply(self, batch: InboundBatch) -> None:
+        async with self._database.transaction() as tx:
+            await tx.apply(batch)
+
+    def _batch(self, deliveries: Sequence[Delivery]) -> InboundBatch:
+        items: list[tuple[Delivery, int, InboundEvent]] = []
+        undecodable = []
+        for delivery in deliveries:
+            try:
+                events = self._codec.decode(delivery.body, delivery.received_at)
+            except Undecodable as error:
+                undecodable.append((delivery.id, str(error)))
+                continue
+            items += ((delivery, position, event) for position, event in enumerate(events))
+        failed = {delivery_id for delivery_id, _ in undecodable}
+        return msgspec.structs.replace(
+            self._flatten(items), done=[d.id for d in deliveries if d.id not in failed], undecodable=undecodable
+        )
+
+    def _flatten(self, items: Sequence[tuple[Delivery, int, InboundEvent]]) -> InboundBatch:
+        messages: list[Received] = []
+        statuses: list[InboundStatus] = []
+        set_aside: list[SetAside] = []
+        for delivery, position, event in items:
+            match event:
+                case InboundMessage():
+                    messages.append(
+                        Received(
+                            id=MessageId(uuid7_at(delivery.received_at, delivery.id, position)),
+                            delivery_id=delivery.id,
+                            position=position,
+                            message=event,
+                        )
+                    )
+                case InboundStatus():
+                    statuses.append(event)
+                case Unknown():
+                    set_aside.append(SetAside(delivery_id=delivery.id, position=position, item=event))
+        return InboundBatch(messages=messages, statuses=statuses, set_aside=set_aside, quiet_for=self._quiet_for)

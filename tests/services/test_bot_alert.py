@@ -1,0 +1,106 @@
+"""The alert to the backup number: on the normal way out, and visible if it cannot leave."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from builders import a_client_number, a_conversation, execute
+from inbox.domain.ids import ConversationId
+from inbox.domain.messages import FAILURES
+from inbox.domain.work import WorkKind
+from services.bot_scene import Scene, a_decision
+from services.scenes import claimed, conversation_row, customer_writes, events_of
+
+HANDOFF = a_decision("handoff", "", "customer_asked_human")
+
+
+@pytest.fixture
+async def scene(database, engine, account, clock) -> Scene:
+    scene = await Scene(database, engine, account, clock).begin()
+    scene.assistant.then(HANDOFF)
+    return scene
+
+
+@pytest.fixture
+def backup_number() -> str:
+    return a_client_number()
+
+
+async def alerts(scene: Scene) -> list[Any]:
+    return await execute(
+        scene.engine,
+        """select m.conversation_id, m.content_text, m.status, m.error_message, m.error_code, o.state, o.reason, o.epoch
+           from messages m join outbox o on o.id = m.id where m.author = 'system'""",
+    )
+
+
+async def test_the_backup_number_is_told_who_needs_a_person(scene: Scene, backup_number: str) -> None:
+    backup = await a_conversation(
+        scene.engine,
+        scene.account.account_id,
+        client_number=backup_number,
+        window_expires_at=scene.clock() + timedelta(hours=1),
+    )
+    await scene.customer_writes("Je veux un humain")
+    await scene.turn(backup_number=backup_number)
+    (alert,) = await alerts(scene)
+    assert (alert.conversation_id, alert.status, alert.state, alert.epoch) == (backup, "pending", "queued", None)
+    assert alert.content_text == (
+        f"[Escalade] Conversation {scene.conversation} (client: {scene.number})\nDernier message: Je veux un humain"
+    )
+    lanes = await scene.database.work.claim(WorkKind.SEND, 10)
+    assert {lane.key for lane in lanes} == {str(scene.conversation), str(backup)}
+
+
+async def test_outside_the_window_the_alert_is_a_failed_message_that_people_see(
+    scene: Scene, backup_number: str
+) -> None:
+    await scene.customer_writes("Je veux un humain")
+    await scene.turn(backup_number=backup_number)
+    (alert,) = await alerts(scene)
+    assert (alert.status, alert.state, alert.reason) == ("failed", "failed", "window_closed")
+    assert (alert.error_code, alert.error_message) == (131047, FAILURES[131047])
+    backup = await conversation_row(scene.engine, ConversationId(alert.conversation_id))
+    assert (backup.client_number, backup.bot_enabled, backup.unread_count) == (backup_number, False, 0)
+    assert backup.updated_at > scene.clock() - timedelta(minutes=1)
+    assert {event["author"] for event in await events_of(scene.engine, "message.created") if "author" in event} == {
+        "bot",
+        "system",
+    }
+    assert (await claimed(scene.database, WorkKind.SEND)).key == str(scene.conversation)
+
+
+async def test_the_alert_moves_its_conversation_up(scene: Scene, backup_number: str) -> None:
+    backup = await a_conversation(scene.engine, scene.account.account_id, client_number=backup_number)
+    await execute(scene.engine, "update conversations set updated_at = '2020-01-01' where id = :id", id=backup)
+    await scene.customer_writes("Je veux un humain")
+    await scene.turn(backup_number=backup_number)
+    assert (await conversation_row(scene.engine, backup)).updated_at > scene.clock() - timedelta(minutes=1)
+
+
+async def test_without_a_backup_number_nobody_is_alerted(scene: Scene) -> None:
+    assert await scene.turn_after("Je veux un humain") == "handed_over"
+    assert await alerts(scene) == []
+
+
+async def test_whoever_has_the_backup_number_is_not_alerted_about_themselves(scene: Scene) -> None:
+    await scene.customer_writes("Je veux un humain")
+    assert await scene.turn(backup_number=scene.number) == "handed_over"
+    assert await alerts(scene) == []
+
+
+async def test_an_answer_alerts_nobody(database, engine, account, clock, backup_number: str) -> None:
+    scene = await Scene(database, engine, account, clock).begin()
+    await scene.customer_writes("Bonjour")
+    await scene.turn(backup_number=backup_number)
+    assert await alerts(scene) == []
+    assert await execute(engine, "select 1 from conversations where client_number = :n", n=backup_number) == []
+
+
+async def test_what_the_backup_number_writes_opens_its_window(scene: Scene, backup_number: str) -> None:
+    await customer_writes(scene.database, scene.account, backup_number, "Je suis là")
+    await scene.customer_writes("Je veux un humain")
+    await scene.turn(backup_number=backup_number)
+    (alert,) = await alerts(scene)
+    assert (alert.status, alert.state) == ("pending", "queued")
