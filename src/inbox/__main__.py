@@ -1,0 +1,3 @@
+from inbox.main.cli import main
+
+main(prog_name="inbox")

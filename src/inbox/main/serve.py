@@ -1,0 +1,153 @@
+"""A running service: the web side, the worker, or both in one process; and how it stops.
+
+Order of a stop: readiness off, no new claims, calls on the wire are finished, the server closes, then pools.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+import structlog
+from dishka import AsyncContainer, Provider
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from inbox.domain.accounts import NewAccount
+from inbox.domain.errors import PhoneNumberIdTaken
+from inbox.domain.ids import AccountId, uuid7
+from inbox.entrypoints.http.monitoring import Lifecycle
+from inbox.entrypoints.worker import Worker
+from inbox.kit.telemetry import Metrics
+from inbox.main import migrating
+from inbox.main.app import create_app, create_monitoring_app
+from inbox.main.container import build
+from inbox.main.listening import answering, free_address
+from inbox.main.runtime import Runtime
+from inbox.main.settings import SettingsError
+from inbox.main.stopping import stopped_by_signals
+from inbox.ports.database import Database
+
+_HEADER_MILLISECONDS: Final = 5_000
+_DRAIN_SECONDS: Final = 22.0
+
+_log = structlog.stdlib.get_logger("inbox.serve")
+
+
+def bring_schema_up(runtime: Runtime) -> None:
+    """An embedded database is migrated at once; a database of the operator's own only by `inbox migrate`."""
+    if runtime.embedded_version is not None:
+        done = migrating.upgrade(runtime.database_url, sealer=runtime.sealer)
+        if done.steps:
+            _log.info("migrated", revision=done.after, steps=len(done.steps))
+        return
+    current, head = migrating.current(runtime.database_url), migrating.head()
+    if current != head:
+        raise SettingsError(
+            f"The database is at {current or 'no revision'}, this version needs {head}: run `inbox migrate`."
+        )
+
+
+async def run(
+    runtime: Runtime,
+    *overrides: Provider,
+    web: bool,
+    worker: bool,
+    started: Callable[[], None],
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Serves until SIGTERM or SIGINT, or until `stop` is set. `started` is called when requests are answered.
+
+    A service whose worker died would take messages that nobody works on: it ends, with what the worker raised.
+    """
+    stop = stop or stopped_by_signals()
+    async with running(runtime, *overrides, web=web, worker=worker, worker_ended=stop.set):
+        started()
+        await stop.wait()
+        _log.info("stopping")
+
+
+@asynccontextmanager
+async def running(
+    runtime: Runtime,
+    *overrides: Provider,
+    web: bool = True,
+    worker: bool = True,
+    worker_ended: Callable[[], None] = lambda: None,
+) -> AsyncIterator[AsyncContainer]:
+    """The service while the block runs; leaving it drains, and raises what the worker raised."""
+    container = build(runtime, *overrides)
+    try:
+        await _put_default_account(runtime, await container.get(Database))
+        async with _answering(runtime, container, web=web), _working(container, worker_ended, on=worker):
+            yield container
+            (await container.get(Lifecycle)).is_stopping = True
+    finally:
+        await container.close()
+
+
+@asynccontextmanager
+async def _working(container: AsyncContainer, ended: Callable[[], None], *, on: bool) -> AsyncIterator[None]:
+    if not on:
+        yield
+        return
+    worker = await container.get(Worker)
+    task = asyncio.create_task(worker.run())
+    task.add_done_callback(lambda _: ended())
+    try:
+        yield
+    finally:
+        worker.stop()
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            await task
+
+
+@asynccontextmanager
+async def _answering(runtime: Runtime, container: AsyncContainer, *, web: bool) -> AsyncIterator[None]:
+    """The whole API, or only health and metrics of a worker, if it has a port."""
+    settings = runtime.settings
+    port = settings.http.port if web else settings.worker.port
+    if not port:
+        yield
+        return
+    address = free_address(settings.http.host, port)
+    metrics = await container.get(Metrics)
+    server = Server(
+        create_app(settings, container, metrics) if web else create_monitoring_app(settings, container),
+        address=address,
+        port=port,
+        interface=Interfaces.ASGI,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS),
+        log_enabled=False,
+    )
+    task = asyncio.create_task(server.serve())
+    try:
+        await answering(address, port, task)
+        yield
+    finally:
+        server.stop()  # type: ignore[no-untyped-call]  # granian publishes no types for it
+        await task
+
+
+async def _put_default_account(runtime: Runtime, database: Database) -> None:
+    """The account of installations that set one number in the environment; the environment wins."""
+    settings = runtime.settings.whatsapp
+    if not (settings.phone_id and settings.token and settings.verify_token):
+        return
+    new = NewAccount(
+        name="Compte par défaut",
+        slug="default-env-account",
+        phone_number=settings.phone_number,
+        phone_number_id=settings.phone_id,
+        access_token=settings.token.reveal(),
+        verify_token=settings.verify_token.reveal(),
+        waba_id=settings.waba_id,
+    )
+    try:
+        async with database.transaction() as tx:
+            await tx.accounts.put_default(AccountId(uuid7()), new)
+    except PhoneNumberIdTaken:
+        raise SettingsError(
+            "INBOX_WHATSAPP_PHONE_ID names a number that another account has already: remove one of the two."
+        ) from None
