@@ -20,7 +20,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql.base import ischema_names
 
-from inbox.adapters.database.postgres import tables, work_tables
+from inbox.adapters.database.postgres import process_tables, tables, team_tables, work_tables  # noqa: F401 - they complete the metadata
 from inbox.adapters.database.postgres.adoption import adopt, recognise
 from inbox.adapters.database.postgres.schema_session import run
 from inbox.domain.errors import InboxError

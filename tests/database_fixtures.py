@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import SEALER
-from inbox.adapters.database.postgres import work_tables  # noqa: F401 - completes the metadata
+from inbox.adapters.database.postgres import process_tables, team_tables, work_tables  # noqa: F401 - complete the metadata
 from inbox.adapters.database.postgres.engine import INTAKE, create_engine
 from inbox.adapters.database.postgres.tables import metadata
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
@@ -16,7 +16,7 @@ from inbox.main.embedded import Server
 from inbox.main.migrating import upgrade
 from postgres_server import create_database, drop_database, template
 
-KEPT = frozenset({"app_permissions", "app_roles", "role_permissions"})
+KEPT = frozenset({"app_permissions", "app_roles", "role_permissions", "rights_version"})
 """What the migrations seed."""
 
 
@@ -71,7 +71,11 @@ async def engine(shared_engine: AsyncEngine) -> AsyncEngine:
     async with shared_engine.connect() as connection:
         raw = (await connection.get_raw_connection()).driver_connection
         assert raw is not None
-        await raw.execute(";".join(f"delete from {table}" for table in tables))  # noqa: S608 - names of our schema
+        # The audit trail refuses to be deleted: this switch lets triggers rest.
+        deletes = [f"delete from {table}" for table in tables]  # noqa: S608 - names of our schema
+        await raw.execute(
+            ";".join(["set session_replication_role = replica", *deletes, "reset session_replication_role"])
+        )
     return shared_engine
 
 

@@ -1,13 +1,15 @@
 """Rows of the team: users, roles and what they may do."""
 
 from collections.abc import Iterable
+from hashlib import sha256
+from secrets import token_urlsafe
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import a_number, execute
-from inbox.domain.access import Permission, Subject
+from inbox.domain.access import Permission, Reach, Subject
 from inbox.domain.ids import AccountId, UserId, uuid7
 
 SEEDED: Final = {
@@ -22,6 +24,13 @@ SEEDED: Final = {
     ),
 }
 """Roles that every new installation has, as the contract's seeds define them."""
+
+EVERYWHERE: Final = Reach(everywhere=True, accounts=())
+
+
+def only(*accounts: AccountId) -> Reach:
+    """A right that is held for these accounts only."""
+    return Reach(everywhere=False, accounts=accounts)
 
 
 def a_subject(*, email: str | None = None, is_email_verified: bool = False, display_name: str | None = None) -> Subject:
@@ -129,3 +138,39 @@ async def _hold(engine: AsyncEngine, slug: str, codes: Iterable[str]) -> None:
         slug=slug,
         codes=[str(code) for code in codes],
     )
+
+
+async def a_local_user(engine: AsyncEngine, *, email: str | None = None) -> UserId:
+    """A member who signs in at this service itself; without a password."""
+    email = email or f"person{a_number()}@atelier.example"
+    user_id = await a_user(engine, email=email)
+    await execute(
+        engine,
+        "insert into local_users (id, email, email_confirmed_at) values (:id, :email, now())",
+        id=user_id,
+        email=email,
+    )
+    return user_id
+
+
+async def an_api_key(engine: AsyncEngine, *grants: tuple[str, AccountId | None]) -> tuple[UUID, str]:
+    """The id and the secret of a key with just these (code, account)."""
+    key_id, secret = uuid7(), f"wai_{token_urlsafe(32)}"
+    await execute(
+        engine,
+        "insert into api_keys (id, name, digest, hint) values (:id, 'key', :digest, :hint)",
+        id=key_id,
+        digest=sha256(secret.encode()).digest(),
+        hint=secret[:8],
+    )
+    for code, account_id in grants:
+        await execute(
+            engine,
+            """insert into api_key_grants (id, api_key_id, permission_code, account_id)
+               values (:id, :key, :code, :account)""",
+            id=uuid7(),
+            key=key_id,
+            code=code,
+            account=account_id,
+        )
+    return key_id, secret

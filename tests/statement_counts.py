@@ -2,22 +2,33 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Final
 
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+_IS_WORK: Final[ContextVar[bool]] = ContextVar("is_work", default=False)
+"""Tasks that began before, the watchers of a process, do not have it."""
 
 
 @contextmanager
-def counting(engine: AsyncEngine) -> Iterator[list[str]]:
-    """The statements that `engine` runs inside the block, in order. BEGIN and COMMIT are not among them."""
+def counting(engine: AsyncEngine | None = None) -> Iterator[list[str]]:
+    """The statements that run on `engine` during the block, or those of the block itself on any engine.
+
+    BEGIN and COMMIT are not among them.
+    """
+    target = Engine if engine is None else engine.sync_engine
     seen: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: Any) -> None:  # noqa: ANN401 - SQLAlchemy's
-        seen.append(statement)
+        if engine is not None or _IS_WORK.get():
+            seen.append(statement)
 
-    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    token = _IS_WORK.set(True)
+    event.listen(target, "before_cursor_execute", note)
     try:
         yield seen
     finally:
-        event.remove(engine.sync_engine, "before_cursor_execute", note)
+        event.remove(target, "before_cursor_execute", note)
+        _IS_WORK.reset(token)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inbox.domain.access import GLOBAL_ONLY, KNOWING, Actor, Grant, Permission, expand
+from inbox.domain.access import GLOBAL_ONLY, KNOWING, Actor, Grant, Permission, Reach, expand
 from inbox.domain.errors import AccountNotFound, ConversationNotFound, PermissionDenied
 from inbox.domain.ids import AccountId, UserId
 
@@ -144,6 +144,55 @@ def test_a_code_is_held_somewhere_if_it_is_held_at_one_account() -> None:
     assert not an_actor(allow(Permission.MESSAGES_VIEW)).may_anywhere(code)
 
 
+# --- everywhere and within reach --------------------------------------------------------------------------------------
+
+
+def test_calls_that_concern_no_account_need_all_their_codes_globally() -> None:
+    users, roles = Permission.USERS_MANAGE, Permission.ROLES_MANAGE
+    an_actor(allow(users), allow(roles)).require_everywhere(users, roles)
+    for grants in (
+        [allow(users)],
+        [allow(users), allow(roles, HERE)],
+        [allow(users), allow(roles), deny(roles)],
+        [],
+    ):
+        with pytest.raises(PermissionDenied):
+            an_actor(*grants).require_everywhere(users, roles)
+
+
+def is_within(reach: Reach, account: AccountId) -> bool:
+    """As statements read it."""
+    return (account in reach.accounts) is not reach.everywhere
+
+
+@given(
+    grants=GRANTS,
+    code=st.sampled_from(list(Permission)),
+    account=st.sampled_from([HERE, THERE, NOWHERE]),
+)
+def test_the_reach_of_a_right_is_where_it_is_held(
+    grants: tuple[Grant, ...], code: Permission, account: AccountId
+) -> None:
+    actor = an_actor(*grants)
+    assert is_within(actor.reach(code), account) is actor.may(code, account)
+
+
+@given(grants=GRANTS, order=st.randoms(use_true_random=False), code=st.sampled_from(list(Permission)))
+def test_a_reach_does_not_depend_on_the_order_of_rows(
+    grants: tuple[Grant, ...], order: Random, code: Permission
+) -> None:
+    shuffled = list(grants)
+    order.shuffle(shuffled)
+    assert an_actor(*grants).reach(code) == an_actor(*shuffled).reach(code)
+
+
+def test_a_right_that_is_held_everywhere_but_at_one_account_reaches_all_others() -> None:
+    code = Permission.MESSAGES_VIEW
+    assert an_actor(allow(code), deny(code, HERE)).reach(code) == Reach(everywhere=True, accounts=(HERE,))
+    assert an_actor(allow(code, THERE), deny(code)).reach(code) == Reach(everywhere=False, accounts=(THERE,))
+    assert an_actor().reach(code) == Reach(everywhere=False, accounts=())
+
+
 # --- expansion --------------------------------------------------------------------------------------------------------
 
 
@@ -188,3 +237,33 @@ def test_a_deny_of_a_global_only_code_at_an_account_leaves_global_alone() -> Non
 def test_a_right_at_one_account_is_listed_there_only() -> None:
     shown = expand(an_actor(allow(Permission.MESSAGES_SEND, HERE)), [HERE, THERE])
     assert msgspec.to_builtins(shown) == {"global": [], "accounts": {str(HERE): ["messages.send"]}}
+
+
+# --- whom one may act as ----------------------------------------------------------------------------------------------
+
+PLAIN: Final = Permission.MESSAGES_SEND
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "is_covered"),
+    [
+        ([], [], True),
+        ([], [allow(PLAIN)], False),
+        ([], [allow(PLAIN, HERE)], False),
+        ([allow(PLAIN)], [allow(PLAIN, HERE)], True),
+        ([allow(PLAIN, HERE)], [allow(PLAIN, HERE)], True),
+        ([allow(PLAIN, HERE)], [allow(PLAIN, THERE)], False),
+        ([allow(PLAIN, HERE)], [allow(PLAIN)], False),
+        ([allow(PLAIN), deny(PLAIN, HERE)], [allow(PLAIN)], False),
+        ([allow(PLAIN), deny(PLAIN, HERE)], [allow(PLAIN), deny(PLAIN, HERE)], True),
+        ([allow(PLAIN)], [allow(PLAIN), deny(PLAIN)], True),
+        ([allow(Permission.USERS_MANAGE)], [allow(Permission.ROLES_MANAGE)], False),
+        ([allow(Permission.ROLES_MANAGE)], [allow(code) for code in Permission], True),
+    ],
+)
+def test_a_caller_covers_who_can_do_nothing_that_they_cannot(
+    mine: list[Grant],
+    theirs: list[Grant],
+    is_covered: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    assert an_actor(*mine).covers(an_actor(*theirs)) is is_covered

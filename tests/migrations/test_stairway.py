@@ -16,6 +16,9 @@ REVISIONS = (
     "sealed_tokens",
     "durable_work",
     "closed_by_default",
+    "team",
+    "monitoring",
+    "traces",
 )
 OLD_TABLES = (
     "whatsapp_accounts",

@@ -28,6 +28,7 @@ from inbox.domain.ids import ConversationId, MessageId, TurnId, uuid7
 from inbox.domain.outbound import State
 from inbox.domain.work import WorkKind
 from inbox.ports import database as port
+from inbox.ports import repositories
 from inbox.ports.records import BotTurn, InboundBatch, Settlement
 
 SEND, INGEST, TURN = WorkKind.SEND, WorkKind.INGEST, WorkKind.TURN
@@ -204,11 +205,11 @@ def test_a_rule_that_can_never_act_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("wrapper", "contract"),
     [
-        (FaultyBot, port.Bot),
+        (FaultyBot, repositories.Bot),
         (FaultyDatabase, port.Database),
         (FaultyTransaction, port.Transaction),
         (FaultyDeliveries, port.Deliveries),
-        (FaultyMessages, port.Messages),
+        (FaultyMessages, repositories.Messages),
         (FaultyOutbox, port.Outbox),
         (FaultyWork, port.Work),
     ],

@@ -70,7 +70,7 @@ async def test_the_bot_counts_as_talking_while_its_message_is_on_the_wire(
     database: PostgresDatabase, engine: AsyncEngine, account: Channel, conversation: ConversationId
 ) -> None:
     async def talks() -> bool:
-        return await database.outbox.is_bot_on_wire(conversation, timedelta(seconds=2))
+        return await database.outbox.is_bot_on_wire(account.account_id, conversation, timedelta(seconds=2))
 
     await on_wire(database, engine, account, conversation)
     assert not await talks()

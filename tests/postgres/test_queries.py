@@ -22,16 +22,18 @@ from builders import (
 from inbox.adapters.database.postgres import queries as module
 from inbox.adapters.database.postgres.engine import create_engine
 from inbox.adapters.database.postgres.queries import PostgresQueries
+from inbox.adapters.database.postgres.reading import Reader
 from inbox.adapters.database.postgres.times import shown
-from inbox.domain.access import Actor, Grant, Permission
+from inbox.domain.access import Reach
 from inbox.domain.content import Text
 from inbox.domain.errors import DatabaseUnavailable
-from inbox.domain.ids import AccountId, ConversationId, MessageId, UserId, uuid7
+from inbox.domain.ids import AccountId, ConversationId, MessageId, uuid7
 from inbox.domain.outbound import State
 from inbox.kit.paging import format_time
 from inbox.kit.sealing import Sealer
 from inbox.ports.records import Owner
 from inbox.ports.views import AccountItem, ContactName, ConversationItem, ConversationRow, MessageItem, Outcome
+from member_builders import EVERYWHERE, only
 from statement_counts import counting
 
 MISSING = uuid7()
@@ -39,26 +41,22 @@ MISSING = uuid7()
 
 @pytest.fixture
 def queries(engine: AsyncEngine) -> PostgresQueries:
-    return PostgresQueries(engine, SEALER)
-
-
-def a_viewer(*accounts: AccountId | None) -> Actor:
-    grants = tuple(Grant(code=Permission.ACCOUNTS_VIEW, account_id=account) for account in accounts)
-    return Actor(user_id=UserId(uuid7()), email=None, is_active=True, grants=grants)
+    return PostgresQueries(Reader(engine), SEALER)
 
 
 # --- shape ------------------------------------------------------------------------------------------------------------
 
-PAGE = {"limit": 1, "at": NOON, "id": MISSING, "account_id": MISSING}
+PAGE = {"limit": 1, "at": NOON, "id": MISSING}
+NOWHERE = {"everywhere": False, "accounts": []}
 
 
 @pytest.mark.parametrize(
     ("statement", "values", "item", "more"),
     [
-        (module.ACCOUNTS, {}, AccountItem, ()),
+        (module.ACCOUNTS, NOWHERE, AccountItem, ()),
         (module.CONVERSATION, {"id": MISSING, "account_id": MISSING}, ConversationRow, ()),
-        (module.CONVERSATIONS, PAGE, ConversationRow, ContactName.__struct_fields__),
-        (module.MESSAGES, {**PAGE, "conversation_id": MISSING}, MessageItem, ("is_old",)),
+        (module.CONVERSATIONS, {**PAGE, "account_id": MISSING}, ConversationRow, ContactName.__struct_fields__),
+        (module.MESSAGES, {**PAGE, **NOWHERE, "conversation_id": MISSING}, MessageItem, ("is_old",)),
     ],
 )
 async def test_the_columns_of_a_list_have_the_order_of_its_fields(
@@ -95,18 +93,18 @@ async def test_accounts_come_by_name_without_inactive_ones(engine: AsyncEngine, 
     first = await an_account(engine, name="Amiens")
     third = await an_account(engine, name="Brest")
     await an_account(engine, name="Calais", is_active=False)
-    shown = await queries.accounts(a_viewer(None))
+    shown = await queries.accounts(EVERYWHERE)
     assert [item.id for item in shown] == [first.account_id, second.account_id, third.account_id]
     assert shown[0].phone_number_id == first.phone_number_id
     assert set(await queries.active_account_ids()) == {one.account_id for one in (first, second, third)}
 
 
-async def test_an_account_that_the_caller_may_not_view_is_not_listed(
-    engine: AsyncEngine, queries: PostgresQueries
-) -> None:
-    mine, _ = await an_account(engine), await an_account(engine)
-    assert [item.id for item in await queries.accounts(a_viewer(mine.account_id))] == [mine.account_id]
-    assert await queries.accounts(a_viewer()) == []
+async def test_an_account_that_is_out_of_reach_is_not_listed(engine: AsyncEngine, queries: PostgresQueries) -> None:
+    one, other = (await an_account(engine)).account_id, (await an_account(engine)).account_id
+    all_but_one = Reach(everywhere=True, accounts=(one,))
+    assert [item.id for item in await queries.accounts(only(one))] == [one]
+    assert [item.id for item in await queries.accounts(all_but_one)] == [other]
+    assert await queries.accounts(only()) == []
 
 
 async def test_an_account_exists_also_when_it_is_not_active(engine: AsyncEngine, queries: PostgresQueries) -> None:
@@ -199,7 +197,7 @@ async def test_the_newest_messages_come_oldest_first(engine: AsyncEngine, querie
         await a_message(engine, account, conversation, timestamp=NOON + timedelta(seconds=second))
         for second in (2, 0, 1, 1)
     ]
-    shown = await queries.messages(account, conversation, limit=3, before=None)
+    shown = await queries.messages(only(account), conversation, limit=3, before=None) or []
     assert [item.id for item in shown] == [*sorted(same), newest]
 
 
@@ -209,7 +207,7 @@ async def test_an_outbound_message_shows_its_outer_and_its_inner_state(
     account = (await an_account(engine)).account_id
     conversation = await a_conversation(engine, account)
     queued = await a_queued_message(engine, account, conversation, state=State.UNKNOWN, content=Text(body="Oui"))
-    (item,) = await queries.messages(account, conversation, limit=100, before=None)
+    (item,) = await queries.messages(only(account), conversation, limit=100, before=None) or []
     assert item == MessageItem(
         id=queued,
         conversation_id=conversation,
@@ -229,14 +227,30 @@ async def test_an_outbound_message_shows_its_outer_and_its_inner_state(
     )
 
 
+async def test_a_conversation_that_is_out_of_reach_is_none_and_an_empty_one_is_not(
+    engine: AsyncEngine, queries: PostgresQueries
+) -> None:
+    mine, other = (await an_account(engine)).account_id, (await an_account(engine)).account_id
+    conversation = await a_conversation(engine, mine)
+    for reach, found in (
+        (only(mine), []),
+        (EVERYWHERE, []),
+        (Reach(everywhere=True, accounts=(other,)), []),
+        (only(other), None),
+        (only(), None),
+        (Reach(everywhere=True, accounts=(mine,)), None),
+    ):
+        assert await queries.messages(reach, conversation, limit=100, before=None) == found
+    assert await queries.messages(EVERYWHERE, ConversationId(MISSING), limit=100, before=None) is None
+
+
 async def test_messages_of_another_account_are_not_there(engine: AsyncEngine, queries: PostgresQueries) -> None:
     mine, other = (await an_account(engine)).account_id, (await an_account(engine)).account_id
     conversation = await a_conversation(engine, mine)
     message = await a_message(engine, mine, conversation)
-    assert await queries.messages(other, conversation, limit=100, before=None) == []
     assert await queries.outcome(other, message) is None
     await execute(engine, "update messages set account_id = :other", other=other)
-    assert await queries.messages(mine, conversation, limit=100, before=None) == []
+    assert await queries.messages(only(mine), conversation, limit=100, before=None) == []
 
 
 # --- outcomes ---------------------------------------------------------------------------------------------------------
@@ -305,7 +319,10 @@ async def test_neither_an_empty_token_nor_the_dummy_accounts_passes(
 async def test_a_verify_token_is_found_while_keys_are_rotated(engine: AsyncEngine) -> None:
     channel = await an_account(engine, verify_token="choose-a-long-one")
     rotated = Sealer([("new", b"n" * 32), ("test", bytes(range(32)))])
-    assert await PostgresQueries(engine, rotated).account_by_verify_token("choose-a-long-one") == channel.account_id
+    assert (
+        await PostgresQueries(Reader(engine), rotated).account_by_verify_token("choose-a-long-one")
+        == channel.account_id
+    )
 
 
 # --- cost and failure -------------------------------------------------------------------------------------------------
@@ -317,10 +334,10 @@ async def test_each_read_is_one_statement(engine: AsyncEngine, queries: Postgres
     message = await a_message(engine, account, conversation)
     with counting(engine) as statements:
         for read in (
-            queries.accounts(a_viewer(None)),
+            queries.accounts(EVERYWHERE),
             queries.conversations(account, limit=50, before=None),
             queries.conversation(account, conversation),
-            queries.messages(account, conversation, limit=100, before=(datetime.now(UTC), None)),
+            queries.messages(only(account), conversation, limit=100, before=(datetime.now(UTC), None)),
             queries.outcome(account, message),
             queries.account_by_verify_token("x"),
             queries.owner_of_conversation(conversation),
@@ -334,8 +351,8 @@ async def test_each_read_is_one_statement(engine: AsyncEngine, queries: Postgres
 @pytest.mark.parametrize(
     ("statement", "values", "index"),
     [
-        (module.CONVERSATIONS, PAGE, "idx_conversations_account_updated"),
-        (module.MESSAGES, {**PAGE, "conversation_id": MISSING}, "idx_messages_conversation_timestamp"),
+        (module.CONVERSATIONS, {**PAGE, "account_id": MISSING}, "idx_conversations_account_updated"),
+        (module.MESSAGES, {**PAGE, **NOWHERE, "conversation_id": MISSING}, "idx_messages_conversation_timestamp"),
     ],
 )
 async def test_a_page_is_read_from_its_index_without_sorting(
@@ -354,5 +371,5 @@ async def test_a_page_is_read_from_its_index_without_sorting(
 async def test_a_database_that_is_gone_has_a_name() -> None:
     engine = create_engine("postgresql://inbox@127.0.0.1:1/inbox", pool_size=1)
     with pytest.raises(DatabaseUnavailable):
-        await PostgresQueries(engine, SEALER).ping()
+        await PostgresQueries(Reader(engine), SEALER).ping()
     await engine.dispose()

@@ -7,13 +7,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import NOON, SEALER, a_conversation, a_message, an_account, execute
 from inbox.adapters.database.postgres.queries import PostgresQueries
+from inbox.adapters.database.postgres.reading import Reader
 from inbox.domain.content import Media, MediaKind
 from inbox.domain.messages import Author
+from member_builders import only
 
 
 @pytest.fixture
 def queries(engine: AsyncEngine) -> PostgresQueries:
-    return PostgresQueries(engine, SEALER)
+    return PostgresQueries(Reader(engine), SEALER)
 
 
 async def an_old_message(engine: AsyncEngine, conversation: UUID, **values: object) -> UUID:
@@ -54,7 +56,7 @@ async def test_front_ends_see_no_other_status_than_the_six_words(
     account = (await an_account(engine)).account_id
     conversation = await a_conversation(engine, account)
     await an_old_message(engine, conversation, direction=direction, status=stored)
-    (item,) = await queries.messages(account, conversation, limit=100, before=None)
+    (item,) = await queries.messages(only(account), conversation, limit=100, before=None) or []
     assert (item.direction, item.status) == (direction, shown)
 
 
@@ -91,7 +93,7 @@ async def test_json_that_was_stored_as_text_reads_as_a_person_would_say_it(
     conversation = await a_conversation(engine, account)
     stored = OLD % (message_type or "unsupported", section)
     await an_old_message(engine, conversation, message_type=message_type, content_text=stored)
-    (item,) = await queries.messages(account, conversation, limit=100, before=None)
+    (item,) = await queries.messages(only(account), conversation, limit=100, before=None) or []
     assert item.content_text == (shown if message_type else "[message non pris en charge]")
 
 
@@ -114,7 +116,7 @@ async def test_a_text_that_is_no_message_in_json_is_left_as_it_is(
     account = (await an_account(engine)).account_id
     conversation = await a_conversation(engine, account)
     await an_old_message(engine, conversation, message_type=message_type, content_text=stored)
-    (item,) = await queries.messages(account, conversation, limit=100, before=None)
+    (item,) = await queries.messages(only(account), conversation, limit=100, before=None) or []
     assert item.content_text == stored
 
 
@@ -124,7 +126,7 @@ async def test_json_in_a_new_message_is_left_as_it_is(engine: AsyncEngine, queri
     caption = OLD % ("video", '"video": {}')
     content = Media(kind=MediaKind.VIDEO, media_id="1", caption=caption)
     await a_message(engine, account, conversation, direction="inbound", content=content, author=Author.CONTACT)
-    (item,) = await queries.messages(account, conversation, limit=100, before=None)
+    (item,) = await queries.messages(only(account), conversation, limit=100, before=None) or []
     assert item.content_text == caption
 
 
@@ -133,5 +135,5 @@ async def test_a_message_without_conversation_disturbs_no_list(engine: AsyncEngi
     conversation = await a_conversation(engine, account)
     await execute(engine, "insert into messages (direction, status) values ('inbound', 'received')")
     kept = await an_old_message(engine, conversation)
-    shown = await queries.messages(account, conversation, limit=100, before=None)
+    shown = await queries.messages(only(account), conversation, limit=100, before=None) or []
     assert [item.id for item in shown] == [kept]

@@ -12,8 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import NOON, SEALER, a_conversation, an_account, execute
 from inbox.adapters.database.postgres.queries import PostgresQueries
+from inbox.adapters.database.postgres.reading import Reader
 from inbox.domain.ids import AccountId, ConversationId, uuid7
 from inbox.kit.paging import parse_time
+from member_builders import only
 
 SECONDS: Final = st.lists(st.integers(min_value=0, max_value=3), max_size=12)
 """Few different times: Meta's clock has whole seconds, so ties are common."""
@@ -25,7 +27,7 @@ MOST_PAGES: Final = 40
 
 @pytest.fixture
 def queries(engine: AsyncEngine) -> PostgresQueries:
-    return PostgresQueries(engine, SEALER)
+    return PostgresQueries(Reader(engine), SEALER)
 
 
 async def conversations_at(
@@ -102,7 +104,7 @@ async def test_pages_of_messages_are_the_whole_list_also_while_new_ones_arrive(
     for _ in range(MOST_PAGES):
         page = [
             (when(item.timestamp), item.id)
-            for item in await queries.messages(account, conversation, limit=limit, before=before)
+            for item in await queries.messages(only(account), conversation, limit=limit, before=before) or []
         ]
         assert page == sorted(page)
         if not page:
@@ -122,7 +124,7 @@ async def test_a_bare_time_is_strict(
     conversation = await a_conversation(engine, account)
     (at,) = moments([second])
     stored = await messages_at(engine, account, conversation, moments(seconds))
-    shown = await queries.messages(account, conversation, limit=100, before=(at, None))
+    shown = await queries.messages(only(account), conversation, limit=100, before=(at, None)) or []
     assert [(when(item.timestamp), item.id) for item in shown] == sorted(row for row in stored if row[0] < at)
     listed = await conversations_at(engine, account, moments(seconds))
     lines = await queries.conversations(account, limit=100, before=(at, None))

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from builders import SEALER, a_number, an_account, execute
 from inbox.adapters.database.postgres.accounts import PostgresAccounts
 from inbox.adapters.database.postgres.queries import PostgresQueries
+from inbox.adapters.database.postgres.reading import Reader
 from inbox.domain.accounts import Account, Channel, NewAccount
 from inbox.domain.errors import AccountNotFound, InboxError, PhoneNumberIdTaken, SecretUnreadable, SlugTaken
 from inbox.domain.ids import AccountId, uuid7
@@ -139,7 +140,7 @@ async def test_the_account_of_the_environment_is_made_once_and_then_overwritten(
     assert (account.paused_at, account.paused_reason) == (None, None)
     channel = await channel_of(engine, first)
     assert (channel.access_token, channel.waba_id) == ("newer", "2000")
-    queries = PostgresQueries(engine, SEALER)
+    queries = PostgresQueries(Reader(engine), SEALER)
     assert await queries.account_by_verify_token("other") == first
     assert await queries.account_by_verify_token("choose-a-long-one") is None
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from builders import NOON, SEALER, a_client_number, a_conversation, an_account, execute
 from inbox.adapters.database.postgres.conversations import PostgresConversations
 from inbox.adapters.database.postgres.queries import PostgresQueries
+from inbox.adapters.database.postgres.reading import Reader
 from inbox.domain.contacts import Address
 from inbox.domain.conversations import Conversation
 from inbox.domain.errors import ConversationNotFound
@@ -102,7 +103,8 @@ async def test_a_conversation_of_another_account_is_not_found_and_not_changed(
 
 async def find(engine: AsyncEngine, account: AccountId, to: Address) -> ConversationId:
     async with engine.begin() as connection:
-        return await PostgresConversations(connection).find_or_create(account, to, NOON)
+        conversation, _ = await PostgresConversations(connection).find_or_create(account, to, NOON)
+        return conversation
 
 
 async def test_the_first_conversation_with_a_number_is_made_and_the_next_time_found(engine: AsyncEngine) -> None:
@@ -110,7 +112,7 @@ async def test_the_first_conversation_with_a_number_is_made_and_the_next_time_fo
     to = Address(wa_id=a_client_number())
     made = await find(engine, account, to)
     assert await find(engine, account, to) == made
-    row = await PostgresQueries(engine, SEALER).conversation(account, made)
+    row = await PostgresQueries(Reader(engine), SEALER).conversation(account, made)
     assert row is not None
     assert (row.client_number, row.updated_at, row.bot_enabled, row.status) == (
         to.wa_id,
@@ -164,7 +166,7 @@ async def test_a_switch_ends_a_hand_over_and_raises_the_epoch(
     account, conversation = await a_pair(engine, bot_enabled=not enabled, epoch=3)
     await changed(engine, lambda tx, a, c: tx.hand_over(a, c, "too_old", NOON, switch_off=False), account, conversation)
     row = await changed(engine, lambda tx, a, c: tx.switch_bot(a, c, enabled=enabled), account, conversation)
-    assert row == await PostgresQueries(engine, SEALER).conversation(account, conversation)
+    assert row == await PostgresQueries(Reader(engine), SEALER).conversation(account, conversation)
     assert (row.bot_enabled, row.handed_over_at, row.handover_reason) == (enabled, None, None)
     assert (await state_of(engine, account, conversation)).epoch == 4
 
@@ -222,7 +224,7 @@ async def test_the_time_of_a_conversation_never_moves_back(engine: AsyncEngine) 
     async def touched(seconds: int, *, by_bot: bool) -> tuple[str, str | None]:
         at = NOON + timedelta(seconds=seconds)
         await changed(engine, lambda tx, a, c: tx.touch(a, c, at, by_bot=by_bot), account, conversation)
-        row = await PostgresQueries(engine, SEALER).conversation(account, conversation)
+        row = await PostgresQueries(Reader(engine), SEALER).conversation(account, conversation)
         assert row is not None
         return row.updated_at, row.bot_last_reply_at
 

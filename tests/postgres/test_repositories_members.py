@@ -146,6 +146,17 @@ async def test_a_default_role_that_does_not_exist_gives_nothing(engine: AsyncEng
     assert await roles_of(engine, lea.user_id) == []
 
 
+async def test_the_owner_of_the_bootstrap_address_changes_nothing_while_there_is_an_administrator(
+    engine: AsyncEngine,
+) -> None:
+    await an_admin(engine)
+    boss = a_subject(email=BOSS, is_email_verified=True)
+    await sign_in(engine, boss, bootstrap_email=BOSS)
+    with counting(engine) as statements:
+        await sign_in(engine, boss, bootstrap_email=BOSS)
+    assert len(statements) == 1  # in particular, other processes need not read rights anew
+
+
 async def test_a_known_member_costs_one_statement(engine: AsyncEngine) -> None:
     lea = a_subject()
     await sign_in(engine, lea)

@@ -20,12 +20,14 @@ from builders import (
 )
 from inbox.adapters.database.postgres.messages import PostgresMessages
 from inbox.adapters.database.postgres.queries import PostgresQueries
+from inbox.adapters.database.postgres.reading import Reader
 from inbox.domain.content import Media, MediaKind, Other, Text
 from inbox.domain.errors import ConversationNotFound, IdempotencyKeyReused
 from inbox.domain.ids import AccountId, ConversationId, MessageId, TurnId, UserId, uuid7
 from inbox.domain.messages import Author
 from inbox.ports.records import History, IdempotencyKey, NewMessage
 from inbox.ports.views import Outcome
+from member_builders import only
 from statement_counts import counting
 
 
@@ -53,7 +55,9 @@ async def test_a_queued_message_is_pending_has_an_outbox_row_and_wakes_its_lane(
     with counting(engine) as statements:
         await queue(engine, new)
     assert len(statements) == 1
-    (item,) = await PostgresQueries(engine, SEALER).messages(account, conversation, limit=9, before=None)
+    (item,) = (
+        await PostgresQueries(Reader(engine), SEALER).messages(only(account), conversation, limit=9, before=None) or []
+    )
     assert (item.id, item.direction, item.content_text, item.message_type) == (
         new.id,
         "outbound",
@@ -75,7 +79,9 @@ async def test_a_file_fills_the_media_columns(engine: AsyncEngine) -> None:
     account, conversation = await a_pair(engine)
     content = Media(kind=MediaKind.DOCUMENT, media_id="77", mime_type="application/pdf", filename="devis.pdf")
     await queue(engine, a_new_message(account, conversation, content=content))
-    (item,) = await PostgresQueries(engine, SEALER).messages(account, conversation, limit=9, before=None)
+    (item,) = (
+        await PostgresQueries(Reader(engine), SEALER).messages(only(account), conversation, limit=9, before=None) or []
+    )
     assert (item.message_type, item.media_id, item.media_mime_type, item.media_filename, item.content_text) == (
         "document",
         "77",
@@ -153,8 +159,8 @@ async def test_a_message_that_will_not_be_sent_is_visible_with_its_reason(engine
         await PostgresMessages(connection).add_failed(
             new, reason="window_closed", error_code=131047, error_message="Fenêtre de 24 h fermée."
         )
-    queries = PostgresQueries(engine, SEALER)
-    (item,) = await queries.messages(account, conversation, limit=9, before=None)
+    queries = PostgresQueries(Reader(engine), SEALER)
+    (item,) = await queries.messages(only(account), conversation, limit=9, before=None) or []
     assert (item.id, item.status, item.error_message) == (new.id, "failed", "Fenêtre de 24 h fermée.")
     assert item.delivery_state == "failed"
     assert await queries.outcome(account, new.id) == Outcome(

@@ -8,12 +8,12 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import a_client_number, a_conversation, execute
-from inbox.adapters.cache.off import NoCache
 from inbox.adapters.events.memory import MemoryEvents
 from inbox.adapters.llm.fake import FakeAssistant
 from inbox.adapters.messaging.fake import FakeSender
 from inbox.domain.access import Actor, Grant, Permission
 from inbox.domain.accounts import Channel
+from inbox.domain.contacts import CountryCode
 from inbox.domain.content import Content, Media, MediaKind, Text
 from inbox.domain.ids import ConversationId, MessageId
 from inbox.domain.work import Lane, WorkKind
@@ -92,7 +92,7 @@ class Scene:
         await outbound.accept(await self.person(), self.conversation, Text(body=text), key=None)
 
     async def person_switches(self, *, enabled: bool) -> None:
-        service = Conversations(self.database, NoCache())
+        service = Conversations(self.database, self.clock, CountryCode("33"))
         await service.switch_bot(await self.person(), self.conversation, enabled=enabled)
 
     async def said(self) -> list[str]:

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import a_conversation, a_message, a_queued_message, an_account, execute
-from inbox.adapters.cache.off import NoCache
 from inbox.domain.access import Actor, Grant, Permission
 from inbox.domain.accounts import Channel
+from inbox.domain.contacts import CountryCode
 from inbox.domain.errors import AccountNotFound, ConversationNotFound, PermissionDenied
 from inbox.domain.ids import AccountId, ConversationId, MessageId, uuid7
 from inbox.domain.messages import Author
@@ -25,14 +25,14 @@ class Watched:
 
     def __init__(self, inner: Database) -> None:
         self.deliveries, self.work, self.queries = inner.deliveries, inner.work, inner.queries
-        self.transaction = inner.transaction
+        self.team, self.operations, self.transaction = inner.team, inner.operations, inner.transaction
         self.outbox: Outbox = self  # type: ignore[assignment]
         self.looked = asyncio.Event()
         self.looks = 0
         self._inner = inner
 
-    async def is_bot_on_wire(self, conversation_id: ConversationId, within: timedelta) -> bool:
-        found = await self._inner.outbox.is_bot_on_wire(conversation_id, within)
+    async def is_bot_on_wire(self, account_id: AccountId, conversation_id: ConversationId, within: timedelta) -> bool:
+        found = await self._inner.outbox.is_bot_on_wire(account_id, conversation_id, within)
         self.looks += 1
         self.looked.set()
         return found
@@ -54,7 +54,7 @@ async def ana(engine: AsyncEngine, account: Channel) -> Actor:
 
 
 def conversations(database: Database | Watched) -> Conversations:
-    return Conversations(database, NoCache())
+    return Conversations(database, lambda: datetime.now(UTC), CountryCode("33"))
 
 
 async def on_wire(

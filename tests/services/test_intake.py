@@ -7,7 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.webhook_bodies import a_body, a_message
 from builders import an_account, execute
+from inbox.adapters.cache.memory import MemoryCache
 from inbox.adapters.database.faulty import Failpoints, FaultyDatabase
+from inbox.adapters.events.memory import MemoryEvents
 from inbox.adapters.messaging.cloud_api.codec import CloudApiCodec
 from inbox.domain.errors import (
     DatabaseUnavailable,
@@ -30,7 +32,8 @@ TOKEN = "verify-me"
 def intake(
     database: Database, *, secrets: tuple[bytes, ...] = (SECRET,), verify_token: str | None = TOKEN, signed=True
 ) -> Intake:
-    return Intake(database, CloudApiCodec(secrets), verify_token=verify_token, is_signed=signed)
+    cache = MemoryCache(MemoryEvents())
+    return Intake(database, CloudApiCodec(secrets), cache, verify_token=verify_token, is_signed=signed)
 
 
 async def bodies(engine: AsyncEngine) -> list[bytes]:

@@ -26,8 +26,9 @@ from inbox.domain.ids import ConversationId, MessageId, uuid7
 from inbox.domain.messages import FAILURES
 from inbox.domain.outbound import State
 from inbox.domain.work import WorkKind
-from inbox.ports.database import Database, Queries
+from inbox.ports.database import Database
 from inbox.ports.events import Events
+from inbox.ports.queries import Queries
 from inbox.ports.views import Outcome
 from inbox.services.outbound import Outbound
 from member_builders import a_user
@@ -252,6 +253,7 @@ class Looking:
 
     def __init__(self, inner: Database, *, outages: int = 0) -> None:
         self.deliveries, self.work, self.outbox = inner.deliveries, inner.work, inner.outbox
+        self.team, self.operations = inner.team, inner.operations
         self.transaction = inner.transaction
         self.queries: Queries = self  # type: ignore[assignment]
         self.looks = 0

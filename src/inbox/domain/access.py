@@ -40,6 +40,10 @@ KNOWING: Final = (
 """Whoever holds one of these for an account may know that it exists."""
 
 
+ADMIN_ROLE: Final = "admin"
+"""The slug of the role that administrators hold globally. It cannot be deleted."""
+
+
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
     """One row that speaks about a right: a code of a role, or an override. `account_id` None means everywhere."""
 
@@ -48,22 +52,45 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     is_allowed: bool = True
 
 
+class ActorKind(StrEnum):
+    """Who acts: somebody, a program with an API key, or the service itself."""
+
+    PERSON = "person"
+    API_KEY = "api_key"
+    SYSTEM = "system"
+
+
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom a token speaks for, as the identity provider proved it. Rights are not part of it."""
+    """Whom a token speaks for, as the identity provider proved it. Rights are not part of it.
+
+    For a program `user_id` is the id of its API key.
+    """
 
     user_id: UserId
+    kind: ActorKind = ActorKind.PERSON
     email: str | None = None
     is_email_verified: bool = False
     display_name: str | None = None
 
 
+class Reach(msgspec.Struct, frozen=True, kw_only=True):
+    """The accounts for which a caller holds a code: all but `accounts`, or these only. The filter of statements."""
+
+    everywhere: bool
+    accounts: tuple[AccountId, ...]
+
+
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
-    """The signed-in caller with every grant that speaks about them. The order of grants never matters."""
+    """The caller with every grant that speaks about them. The order of grants never matters.
+
+    For a program `user_id` is the id of its API key.
+    """
 
     user_id: UserId
     email: str | None
     is_active: bool
     grants: tuple[Grant, ...] = ()
+    kind: ActorKind = ActorKind.PERSON
 
     def holds(self, code: Permission) -> bool:
         """True if `code` is held globally: granted by a global row and denied by none."""
@@ -88,10 +115,38 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
         if not self.may(code, account):
             raise PermissionDenied
 
+    def require_everywhere(self, *codes: Permission) -> None:
+        """For calls that concern no single account. Raises `PermissionDenied` unless all are held globally."""
+        if not all(self.holds(code) for code in codes):
+            raise PermissionDenied
+
+    def covers(self, other: "Actor") -> bool:
+        """True if whoever acts as `other` can do nothing that the caller could not do, or give themselves, anyway."""
+        if self.holds(Permission.ROLES_MANAGE):
+            return True
+        named = {g.account_id for g in (*self.grants, *other.grants) if g.account_id is not None}
+        return not any(
+            (other.holds(code) and not self.holds(code))
+            or any(other.may(code, account) and not self.may(code, account) for account in named)
+            for code in Permission
+        )
+
+    def require_anywhere(self, code: Permission) -> None:
+        """For lists: before anything is looked up. Raises `PermissionDenied` unless `code` is held for some account."""
+        if not self.may_anywhere(code):
+            raise PermissionDenied
+
     def may_anywhere(self, code: Permission) -> bool:
         """True if `code` is held globally or for at least one account that some row names."""
-        accounts = {g.account_id for g in self.grants if g.account_id is not None}
-        return self.holds(code) or any(self.may(code, account) for account in accounts)
+        reach = self.reach(code)
+        return reach.everywhere or bool(reach.accounts)
+
+    def reach(self, code: Permission) -> Reach:
+        """The accounts for which `may` is true, those that no row names included."""
+        everywhere = self.holds(code)
+        named = {g.account_id for g in self.grants if g.account_id is not None}
+        accounts = sorted(account for account in named if self.may(code, account) is not everywhere)
+        return Reach(everywhere=everywhere, accounts=tuple(accounts))
 
 
 class Expanded(msgspec.Struct, frozen=True, kw_only=True):

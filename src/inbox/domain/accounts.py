@@ -47,7 +47,27 @@ class NewAccount(msgspec.Struct, frozen=True, kw_only=True):
     access_token: str
     verify_token: str
     waba_id: str | None = None
+    app_secret: str | None = None
 
     def __repr__(self) -> str:
         """Without the tokens."""
         return f"NewAccount(slug={self.slug!r}, phone_number_id={self.phone_number_id!r})"
+
+
+class AccountChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What to write anew; UNSET leaves a value as it is. A secret that is None is taken away."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    slug: str | msgspec.UnsetType = msgspec.UNSET
+    phone_number: str | msgspec.UnsetType | None = msgspec.UNSET
+    phone_number_id: str | msgspec.UnsetType = msgspec.UNSET
+    waba_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    access_token: str | msgspec.UnsetType = msgspec.UNSET
+    verify_token: str | msgspec.UnsetType = msgspec.UNSET
+    app_secret: str | msgspec.UnsetType | None = msgspec.UNSET
+    is_active: bool | msgspec.UnsetType = msgspec.UNSET
+
+    def __repr__(self) -> str:
+        """The names of what is written, without the values."""
+        named = [name for name in self.__struct_fields__ if getattr(self, name) is not msgspec.UNSET]
+        return f"AccountChange({', '.join(named)})"

@@ -109,6 +109,21 @@ class RoleNotFound(InboxError):
     code = "role_not_found"
 
 
+class ContactNotFound(InboxError):
+    kind = Kind.NOT_FOUND
+    code = "contact_not_found"
+
+
+class ApiKeyNotFound(InboxError):
+    kind = Kind.NOT_FOUND
+    code = "api_key_not_found"
+
+
+class CircuitBreakerNotFound(InboxError):
+    kind = Kind.NOT_FOUND
+    code = "circuit_breaker_not_found"
+
+
 class SlugTaken(InboxError):
     kind = Kind.CONFLICT
     code = "slug_taken"
@@ -117,6 +132,49 @@ class SlugTaken(InboxError):
 class PhoneNumberIdTaken(InboxError):
     kind = Kind.CONFLICT
     code = "phone_number_id_taken"
+
+
+class WhatsAppNumberTaken(InboxError):
+    kind = Kind.CONFLICT
+    code = "whatsapp_number_taken"
+    message = "Another contact has this number already."
+
+
+class ContactInUse(InboxError):
+    kind = Kind.CONFLICT
+    code = "contact_in_use"
+    message = "The contact has conversations; they are kept, and so is the contact."
+
+
+class EmailTaken(InboxError):
+    kind = Kind.CONFLICT
+    code = "email_taken"
+    message = "Somebody with this address exists already. A new link to set the password can be made for them."
+
+
+class LastAdmin(InboxError):
+    """At least one active person must be able to administer (permission contract)."""
+
+    kind = Kind.CONFLICT
+    code = "last_admin"
+    message = "Nobody would be left who may administer. Make somebody else an administrator first."
+
+
+class CannotDeleteAdminRole(InboxError):
+    kind = Kind.REFUSED
+    code = "cannot_delete_admin_role"
+
+
+class IsActiveRequired(InboxError):
+    kind = Kind.REFUSED
+    code = "is_active_required"
+
+
+class InvalidReplyMode(InboxError):
+    """A later front end names who answers; here it is the language model or nobody."""
+
+    kind = Kind.REFUSED
+    code = "invalid_reply_mode"
 
 
 class RateLimited(InboxError):
@@ -303,6 +361,31 @@ class CircuitOpen(InboxError):
 class MediaGone(InboxError):
     kind = Kind.GONE
     code = "media_not_found"
+
+
+class MediaExpired(InboxError):
+    """WhatsApp does not give the file out any more: its ids live for some days only."""
+
+    kind = Kind.GONE
+    code = "media_expired_or_invalid"
+
+
+class MediaMissing(InboxError):
+    kind = Kind.REFUSED
+    code = "media_missing"
+    message = "The message has no file."
+
+
+class AccountTokenMissing(InboxError):
+    kind = Kind.REFUSED
+    code = "missing_token"
+    message = "The account has no access token for WhatsApp."
+
+
+class MediaUrlMissing(InboxError):
+    kind = Kind.REFUSED
+    code = "media_url_missing"
+    message = "WhatsApp names no address for the file."
 
 
 class AlreadyStored(InboxError):

@@ -35,8 +35,14 @@ class CacheStale(msgspec.Struct, frozen=True, tag="stale"):
     tags: tuple[str, ...]
 
 
+class CircuitReset(msgspec.Struct, frozen=True, tag="circuit_reset"):
+    """An administrator closed this circuit, in every process."""
+
+    name: str
+
+
 class Resync(msgspec.Struct, frozen=True, tag="resync"):
     """Hints may have been lost: look at everything again."""
 
 
-Signal: TypeAlias = WorkWaiting | MessageSettled | CacheStale | Resync
+Signal: TypeAlias = WorkWaiting | MessageSettled | CacheStale | CircuitReset | Resync

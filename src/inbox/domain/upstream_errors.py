@@ -114,8 +114,22 @@ class ModelThrottled(InboxError):
 
 
 class ModelUnavailable(InboxError):
+    """The model gave no answer, for a reason that may pass."""
+
     kind = Kind.UNAVAILABLE
     code = "model_unavailable"
+
+
+class ModelFailed(ModelUnavailable):
+    """The model's side answered, with an error of its own."""
+
+    kind = Kind.UPSTREAM
+    code = "model_failed"
+
+
+class ModelTimeout(ModelUnavailable):
+    kind = Kind.TIMEOUT
+    code = "model_timeout"
 
 
 # --- identity ---------------------------------------------------------------------------------------------------------
@@ -127,9 +141,16 @@ class IdentityNotConfigured(InboxError):
 
 
 class IdentityUnreachable(InboxError):
-    """The identity provider is down. Never a 401: front ends would sign the user out."""
+    """The identity provider answers with an error of its own. Never a 401: front ends would sign the user out."""
 
     kind = Kind.UPSTREAM
+    code = "supabase_unreachable"
+
+
+class IdentityDown(InboxError):
+    """The identity provider cannot be reached at all, or failed so often that it is not asked for a while."""
+
+    kind = Kind.UNAVAILABLE
     code = "supabase_unreachable"
 
 

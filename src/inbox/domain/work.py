@@ -26,6 +26,7 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
     """A claimed lane. `fence` is the proof of the claim: a finish with an older one is refused.
 
     `attempts` counts claims from which no worker came back, this one included; `retries` orderly failures in a row.
+    `traceparent` (W3C) names the trace that the last enqueue belongs to, if there is one.
     """
 
     kind: WorkKind
@@ -35,6 +36,7 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     retries: int = 0
     account_id: AccountId | None = None
+    traceparent: str | None = None
 
     @property
     def is_suspect(self) -> bool:

@@ -15,6 +15,15 @@ class FamilyStats(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     hits: int
     misses: int
+    shared_hits: int = 0
+    """Misses of this process that the shared tier answered."""
+    shared_misses: int = 0
+
+    @property
+    def ratio(self) -> float:
+        """Fetches that needed no load, of all; 0 without any."""
+        asked = self.hits + self.misses
+        return (self.hits + self.shared_hits) / asked if asked else 0.0
 
 
 class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,13 +34,32 @@ class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
     families: list[FamilyStats]
 
 
+class SharedStats(msgspec.Struct, frozen=True, kw_only=True):
+    """What the tier that all processes share holds, entries by family. Some of them may be forgotten already."""
+
+    is_up: bool
+    sizes: dict[str, int]
+    is_complete: bool
+    """False if there was no time to count all."""
+
+
 class Cache(Protocol):
     """Bounded, with time to live, single flight and tags."""
 
-    async def fetch(self, key: str, load: Callable[[], Awaitable[T]], *, tags: Sequence[str], ttl: float) -> T:
+    async def fetch(
+        self,
+        key: str,
+        load: Callable[[], Awaitable[T]],
+        *,
+        tags: Sequence[str],
+        ttl: float,
+        shape: type[T] | None = None,
+    ) -> T:
         """The value of `key`, loaded once for all who wait. `ttl` in seconds. Errors of `load` are raised, not kept.
 
-        A load that began before one of its tags was forgotten is not kept.
+        A load that began before one of its tags was forgotten is not kept. A value may leave this process only if its
+        `shape` is named, the type to read it as (None may stand for it); it must be equal to itself read as that type.
+        Secrets have no shape.
         """
         ...
 
@@ -44,3 +72,7 @@ class Cache(Protocol):
         ...
 
     def stats(self) -> CacheStats: ...
+
+    async def shared(self) -> SharedStats | None:
+        """What the shared tier holds now; None if there is none."""
+        ...

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from inbox.domain.access import Subject
+from inbox.ports.local_accounts import LocalUser, OneTimeLink, Purpose
 
 
 class Identity(Protocol):
@@ -15,9 +16,14 @@ class Identity(Protocol):
     async def authenticate(self, token: str) -> Subject:
         """Whom `token` speaks for.
 
-        Raises `InvalidToken`; `IdentityNotConfigured`, `IdentityUnreachable`, `IdentityTimeout` when the provider is at
-        fault: an outage is never an invalid token. Local accounts raise what the database raises.
+        Raises `InvalidToken`; `IdentityNotConfigured`, `IdentityDown`, `IdentityUnreachable`, `IdentityTimeout` when
+        the provider is at fault: an outage is never an invalid token. Local accounts and API keys raise what the
+        database raises.
         """
+        ...
+
+    async def probe(self) -> bool:
+        """A `Probe` of the provider; False where people sign in without asking one."""
         ...
 
 
@@ -71,6 +77,10 @@ class SignIn(Protocol):
         """
         ...
 
+    async def verify(self, token: str, purpose: Purpose, client: Client) -> Session:
+        """A new session for a one-time link, which is used up and confirms the address. Limited per address."""
+        ...
+
     async def refresh(self, refresh_token: str) -> Session:
         """The next tokens of a session; each refresh token counts once.
 
@@ -84,7 +94,10 @@ class SignIn(Protocol):
         ...
 
     async def change_password(self, token: str, new: str, current: str | None, client: Client) -> AuthUser:
-        """Sets a new password and ends all other sessions of the person. Limited like `password`."""
+        """Sets a new password; all other sessions of the person and all their links end. Limited like `password`.
+
+        `current` is needed except in the hour after a link began this session; after that it is an ordinary session.
+        """
         ...
 
     async def sign_out(self, token: str, scope: str) -> None:
@@ -94,3 +107,20 @@ class SignIn(Protocol):
     async def jwks(self) -> list[dict[str, Any]]:
         """The public keys, as JWKs, that verify the access tokens."""
         ...
+
+
+class NewLink(msgspec.Struct, frozen=True, kw_only=True):
+    """`url` opens the page that sets a password, and is known to nobody but whom it is shown to."""
+
+    stored: OneTimeLink
+    url: str
+
+
+class Links(Protocol):
+    """How people come to local accounts of their own. Makes values only; storing them is the caller's."""
+
+    def newcomer(self, email: str, full_name: str | None) -> LocalUser:
+        """Somebody without a password, whose address nobody confirmed. Raises `Invalid`."""
+        ...
+
+    def link(self, user_id: UUID, purpose: Purpose, created_by: UUID | None) -> NewLink: ...

@@ -44,6 +44,10 @@ class Assistant(Protocol):
         """The answer, at most 3 tries within the total deadline (15 s by default).
 
         Raises `ModelSilent` (empty, blocked, cut or malformed), `ModelRefused` (our request or key is at fault),
-        `ModelThrottled`, `ModelUnavailable`, `CircuitOpen`.
+        `ModelThrottled`, `ModelUnavailable` (`ModelTimeout`, `ModelFailed`), `CircuitOpen`.
         """
+        ...
+
+    async def probe(self) -> bool:
+        """A `Probe`: does the configured model exist for us? False without a model."""
         ...

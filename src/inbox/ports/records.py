@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from inbox.domain.access import Grant
 from inbox.domain.accounts import Channel
 from inbox.domain.contacts import Address
 from inbox.domain.content import Content
@@ -17,13 +18,14 @@ from inbox.domain.work import Lane
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """One stored POST of Meta."""
+    """One stored POST of Meta. `traceparent` (W3C) names the trace it belongs to, if there is one."""
 
     id: DeliveryId
     lane: str
     body: bytes
     received_at: datetime
     tries: int
+    traceparent: str | None = None
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +35,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     delivery_id: DeliveryId
     position: int
     message: InboundMessage
+    traceparent: str | None = None
 
 
 class SetAside(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +82,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     token: UUID
     author: Author
     reply_to_wamid: str | None
+    traceparent: str | None = None
 
 
 class HeadTaken(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,3 +165,54 @@ class BotTurn(msgspec.Struct, frozen=True, kw_only=True):
     conversation_id: ConversationId
     trigger_message_id: MessageId
     epoch: int
+
+
+class AppSecret(msgspec.Struct, frozen=True, kw_only=True):
+    """An app secret that an account has of its own: it proves deliveries about this phone number id only."""
+
+    phone_number_id: str
+    secret: bytes
+
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"AppSecret(phone_number_id={self.phone_number_id!r})"
+
+
+class Role(msgspec.Struct, frozen=True, kw_only=True):
+    """A named set of permission codes."""
+
+    id: UUID
+    slug: str
+    name: str
+    description: str | None
+    permissions: tuple[str, ...]
+
+
+class RoleChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What to write anew; UNSET leaves a value as it is."""
+
+    slug: str | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    description: str | msgspec.UnsetType | None = msgspec.UNSET
+    permissions: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Missing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a change named and nothing stored has."""
+
+    roles: frozenset[UUID]
+    accounts: frozenset[UUID]
+    codes: frozenset[str]
+
+
+class NewApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key of a program. Of its secret only the SHA-256 is stored; `hint` is what people recognise it by."""
+
+    id: UUID
+    name: str
+    digest: bytes
+    hint: str
+    grants: tuple[Grant, ...]
+    created_by: UserId
+    created_at: datetime
+    expires_at: datetime | None

@@ -11,9 +11,13 @@ import msgspec
 from msgspec import Meta
 
 from inbox.domain.access import Expanded
+from inbox.domain.bot import CustomField, TemplateConfig
+from inbox.domain.messages import Status
 
 Timestamp: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 """RFC 3339 in UTC with `Z` and always six digits: front ends sort these strings and page by them."""
+Direction: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": ["inbound", "outbound"]})]
+MessageStatus: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": list(Status)})]
 
 
 class AccountItem(msgspec.Struct, frozen=True):
@@ -59,12 +63,12 @@ class MessageItem(msgspec.Struct, frozen=True):
 
     id: UUID
     conversation_id: UUID
-    direction: str
+    direction: Direction
     content_text: str | None
     timestamp: Timestamp
     wa_message_id: str | None
     message_type: str | None
-    status: str | None
+    status: MessageStatus | None
     media_id: str | None
     media_mime_type: str | None
     media_filename: str | None
@@ -106,6 +110,111 @@ class Me(msgspec.Struct, frozen=True, kw_only=True):
     permissions: Expanded
     roles: list[RoleItem]
     overrides: list[OverrideItem]
+
+
+class PermissionItem(msgspec.Struct, frozen=True):
+    code: str
+    label: str | None
+    description: str | None
+
+
+class RoleRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A role. `permissions` are sorted in lists, and in the order given in the answer to a change."""
+
+    id: UUID
+    slug: str
+    name: str
+    description: str | None
+    created_at: Timestamp
+    permissions: list[str]
+
+
+class UserOverride(msgspec.Struct, frozen=True, kw_only=True):
+    """As in `/auth/me`, with the user's id, which administrators get."""
+
+    id: UUID
+    user_id: UUID
+    permission_code: str
+    account_id: UUID | None
+    is_allowed: bool
+
+
+class UserRow(msgspec.Struct, frozen=True, kw_only=True):
+    user_id: UUID
+    email: str | None
+    display_name: str | None
+    is_active: bool
+    created_at: Timestamp
+    roles: list[RoleItem]
+    overrides: list[UserOverride]
+
+
+class ApiKeyGrant(msgspec.Struct, frozen=True, kw_only=True):
+    permission_code: str
+    account_id: UUID | None
+
+
+class ApiKeyItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A key of a program, without its secret; `hint` shows the beginning."""
+
+    id: UUID
+    name: str
+    hint: str
+    permissions: list[ApiKeyGrant]
+    created_by: UUID | None
+    created_at: Timestamp
+    expires_at: Timestamp | None
+    revoked_at: Timestamp | None
+    last_used_at: Timestamp | None
+
+
+class AuditItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the audit trail."""
+
+    id: UUID
+    at: Timestamp
+    actor_kind: str
+    actor_id: UUID | None
+    action: str
+    target: str | None
+    account_id: UUID | None
+    details: dict[str, str | int | bool | list[str] | None]
+
+
+class ContactItem(msgspec.Struct, frozen=True):
+    id: UUID
+    whatsapp_number: str
+    display_name: str | None
+    created_at: Timestamp
+
+
+class MediaRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What is stored of the file of a message. `filename` may be a hash.
+
+    Broken rows have no conversation, or no account either.
+    """
+
+    account_id: UUID | None
+    conversation_id: UUID | None
+    message_type: str | None
+    media_id: str | None
+    mime_type: str | None
+    filename: str | None
+
+
+class BotProfileRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What the assistant knows. While nothing is stored its texts are empty, `id` and `updated_at` are left out."""
+
+    id: UUID | msgspec.UnsetType = msgspec.UNSET
+    account_id: UUID
+    business_name: str | None
+    description: str | None
+    address: str | None
+    hours: str | None
+    knowledge_base: str | None
+    custom_fields: list[CustomField]
+    updated_at: Timestamp | msgspec.UnsetType = msgspec.UNSET
+    template_config: TemplateConfig
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

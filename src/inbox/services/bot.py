@@ -209,7 +209,8 @@ class Bot:
     async def _backup_conversation(self, account_id: AccountId) -> ConversationId:
         async with self._database.transaction() as tx:
             to = Address.of(self._settings.backup_number or "")
-            return await tx.conversations.find_or_create(account_id, to, self._now())
+            found, _ = await tx.conversations.find_or_create(account_id, to, self._now())
+        return found
 
     async def _hand_over(
         self,

@@ -2,51 +2,82 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Final
-from uuid import UUID
+from datetime import timedelta
+from typing import Final, NoReturn
 
 from inbox.domain.access import Actor, Permission
-from inbox.domain.errors import AccountNotFound, ConversationNotFound, PermissionDenied
+from inbox.domain.clock import Clock
+from inbox.domain.contacts import Address, CountryCode, whatsapp_number
+from inbox.domain.errors import AccountNotFound, ConversationNotFound
 from inbox.domain.events import Event
 from inbox.domain.ids import AccountId, ConversationId
-from inbox.ports.cache import Cache
 from inbox.ports.database import Database
+from inbox.ports.queries import Before
 from inbox.ports.views import ConversationItem, ConversationRow, MessageItem
-
-Before = tuple[datetime, UUID | None]
+from inbox.services.rights import require_at
 
 _BOT_ON_WIRE: Final = timedelta(seconds=2)
 """The first byte of a send leaves within this time of its fence, or never."""
 _LOOKS: Final = 40
-_OWNER_SECONDS: Final = 60.0
 
 
 class Conversations:
     """Every method checks the caller's rights on the account of the object."""
 
-    def __init__(self, database: Database, cache: Cache) -> None:
+    def __init__(self, database: Database, clock: Clock, country: CountryCode) -> None:
+        """`country` is that of numbers which people write without one."""
         self._database = database
-        self._cache = cache
+        self._now = clock
+        self._country = country
 
     async def list_of(
         self, actor: Actor, account_id: AccountId, *, limit: int, before: Before | None
     ) -> Sequence[ConversationItem]:
         """Newest first. Raises `AccountNotFound` and `PermissionDenied`."""
-        if not actor.may_anywhere(Permission.CONVERSATIONS_VIEW):
-            raise PermissionDenied
-        actor.require(Permission.CONVERSATIONS_VIEW, account_id, AccountNotFound)
-        if not await self._database.queries.account_exists(account_id):
+        actor.require_anywhere(Permission.CONVERSATIONS_VIEW)
+        await require_at(self._database, actor, Permission.CONVERSATIONS_VIEW, account_id)
+        rows = await self._database.queries.conversations(account_id, limit=limit, before=before)
+        if not rows and not await self._database.queries.account_exists(account_id):
             raise AccountNotFound
-        return await self._database.queries.conversations(account_id, limit=limit, before=before)
+        return rows
 
     async def messages_of(
         self, actor: Actor, conversation_id: ConversationId, *, limit: int, before: Before | None
     ) -> Sequence[MessageItem]:
         """The newest, returned oldest to newest. Raises `ConversationNotFound` and `PermissionDenied`."""
-        account_id = await self._account_of(conversation_id)
-        actor.require(Permission.MESSAGES_VIEW, account_id, ConversationNotFound)
-        return await self._database.queries.messages(account_id, conversation_id, limit=limit, before=before)
+        reach = actor.reach(Permission.MESSAGES_VIEW)
+        rows = await self._database.queries.messages(reach, conversation_id, limit=limit, before=before)
+        if rows is None:
+            await self._refuse(actor, Permission.MESSAGES_VIEW, conversation_id)
+        return rows
+
+    async def mark_read(self, actor: Actor, conversation_id: ConversationId) -> None:
+        """Nothing is unread any more. Raises `ConversationNotFound` and `PermissionDenied`."""
+        await self._mark(actor, conversation_id, "conversation.read", is_read=True)
+
+    async def mark_unread(self, actor: Actor, conversation_id: ConversationId) -> None:
+        """At least one message counts as unread. Raises `ConversationNotFound` and `PermissionDenied`."""
+        await self._mark(actor, conversation_id, "conversation.unread", is_read=False)
+
+    async def set_favorite(self, actor: Actor, conversation_id: ConversationId, *, favorite: bool) -> None:
+        """The mark is one for the whole team. Raises `ConversationNotFound` and `PermissionDenied`."""
+        await self._mark(actor, conversation_id, "conversation.favorite", is_favorite=favorite)
+
+    async def find_or_create(self, actor: Actor, account_id: AccountId, phone_number: str) -> ConversationRow:
+        """The conversation with a number as people write it; a new one is empty, with the bot off.
+
+        Raises `AccountNotFound`, `PermissionDenied`, and `Invalid` for what is no phone number.
+        """
+        await require_at(self._database, actor, Permission.MESSAGES_SEND, account_id)
+        to = Address(wa_id=whatsapp_number(phone_number, self._country, path="body.phone_number"))
+        async with self._database.transaction() as tx:
+            found, is_new = await tx.conversations.find_or_create(account_id, to, self._now())
+            if is_new:
+                await tx.record(_event(actor, account_id, found, "conversation.created"))
+        row = await self._database.queries.conversation(account_id, found)
+        if row is None:
+            raise AccountNotFound  # its conversations go with an account only
+        return row
 
     async def switch_bot(self, actor: Actor, conversation_id: ConversationId, *, enabled: bool) -> ConversationRow:
         """Turns the assistant on or off. When it returns, no answer computed before can reach the customer any more.
@@ -58,33 +89,51 @@ class Conversations:
         async with self._database.transaction() as tx:
             await tx.conversations.lock(account_id, conversation_id)
             row = await tx.conversations.switch_bot(account_id, conversation_id, enabled=enabled)
-            await tx.record(
-                Event(
-                    account_id=account_id,
-                    conversation_id=conversation_id,
-                    kind="conversation.bot",
-                    body={"bot_enabled": enabled, "by": str(actor.user_id)},
-                )
-            )
-        await self._let_bytes_leave(conversation_id)
+            await tx.record(_event(actor, account_id, conversation_id, "conversation.bot", bot_enabled=enabled))
+        await self._let_bytes_leave(account_id, conversation_id)
         return row
 
-    async def _let_bytes_leave(self, conversation_id: ConversationId) -> None:
+    async def _let_bytes_leave(self, account_id: AccountId, conversation_id: ConversationId) -> None:
         """A message of the bot that passed its fence before the switch is out within 2 s, or never."""
         for _ in range(_LOOKS):
-            if not await self._database.outbox.is_bot_on_wire(conversation_id, _BOT_ON_WIRE):
+            if not await self._database.outbox.is_bot_on_wire(account_id, conversation_id, _BOT_ON_WIRE):
                 return
             await asyncio.sleep(_BOT_ON_WIRE.total_seconds() / _LOOKS)
 
+    async def _mark(
+        self,
+        actor: Actor,
+        conversation_id: ConversationId,
+        kind: str,
+        *,
+        is_read: bool | None = None,
+        is_favorite: bool | None = None,
+    ) -> None:
+        reach = actor.reach(Permission.CONVERSATIONS_VIEW)
+        async with self._database.transaction() as tx:
+            row = await tx.conversations.mark(reach, conversation_id, is_read=is_read, is_favorite=is_favorite)
+            if row is not None:
+                state = {"unread_count": row.unread_count, "is_favorite": row.is_favorite}
+                await tx.record(_event(actor, AccountId(row.account_id), conversation_id, kind, **state))
+        if row is None:
+            await self._refuse(actor, Permission.CONVERSATIONS_VIEW, conversation_id)
+
+    async def _refuse(self, actor: Actor, code: Permission, conversation_id: ConversationId) -> NoReturn:
+        """Says why nothing was found within the caller's reach."""
+        actor.require(code, await self._account_of(conversation_id), ConversationNotFound)
+        raise ConversationNotFound
+
     async def _account_of(self, conversation_id: ConversationId) -> AccountId:
-        """A conversation never changes its account, so this may be remembered, unlike anything that is decided on."""
+        """Not remembered: an answer about somebody else's conversation takes as long as one about none."""
+        owner = await self._database.queries.owner_of_conversation(conversation_id)
+        if owner is None:
+            raise ConversationNotFound
+        return owner.account_id
 
-        async def load() -> AccountId:
-            owner = await self._database.queries.owner_of_conversation(conversation_id)
-            if owner is None:
-                raise ConversationNotFound
-            return owner.account_id
 
-        return await self._cache.fetch(
-            f"conversation:{conversation_id}", load, tags=[f"conversation:{conversation_id}"], ttl=_OWNER_SECONDS
-        )
+def _event(
+    actor: Actor, account_id: AccountId, conversation_id: ConversationId, kind: str, **body: int | bool
+) -> Event:
+    return Event(
+        account_id=account_id, conversation_id=conversation_id, kind=kind, body={**body, "by": str(actor.user_id)}
+    )

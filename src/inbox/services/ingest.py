@@ -129,6 +129,7 @@ class Ingest:
                             delivery_id=delivery.id,
                             position=position,
                             message=event,
+                            traceparent=delivery.traceparent,
                         )
                     )
                 case InboundStatus():

@@ -2,19 +2,37 @@
 
 import hmac
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
 
-from inbox.domain.errors import InvalidSignature, MissingSignature, SignatureNotConfigured, VerificationFailed
+from inbox.domain.errors import (
+    InvalidSignature,
+    MissingSignature,
+    SignatureNotConfigured,
+    Undecodable,
+    VerificationFailed,
+)
+from inbox.ports.cache import Cache
 from inbox.ports.database import Database
 from inbox.ports.messaging import WebhookCodec
+from inbox.ports.records import AppSecret
+from inbox.services.rights import RIGHTS_TAG
+
+_SECRETS_SECONDS: Final = 60.0
+_ANY_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""For times that Meta left out; only numbers are looked at here."""
 
 
 class Intake:
     """The way in. A returned `accept` means that the body is committed: only then may 200 be answered."""
 
-    def __init__(self, database: Database, codec: WebhookCodec, *, verify_token: str | None, is_signed: bool) -> None:
+    def __init__(
+        self, database: Database, codec: WebhookCodec, cache: Cache, *, verify_token: str | None, is_signed: bool
+    ) -> None:
         """`verify_token` is the one of the installation; accounts have their own. `is_signed` False is for tests."""
         self._database = database
         self._codec = codec
+        self._cache = cache
         self._verify_token = verify_token
         self._is_signed = is_signed
 
@@ -30,18 +48,38 @@ class Intake:
     async def accept(self, signatures: Sequence[bytes], body: bytes) -> None:
         """Stores one POST. `signatures` are the values of `X-Hub-Signature-256`, normally one.
 
-        Raises `MissingSignature`, `InvalidSignature`, `SignatureNotConfigured`, `InvalidJson`, and what storing raises:
-        then Meta must deliver again.
+        Raises `MissingSignature`, `InvalidSignature`, `SignatureNotConfigured`, `InvalidJson`, and what reading the
+        secrets of accounts and storing raise: then Meta must deliver again.
         """
         if self._is_signed:
-            self._authenticate(signatures, body)
+            await self._authenticate(signatures, body)
         self._codec.check_object(body)
         await self._database.deliveries.store(body, self._codec.lane(body))
 
-    def _authenticate(self, signatures: Sequence[bytes], body: bytes) -> None:
-        if not self._codec.has_secret:
+    async def _authenticate(self, signatures: Sequence[bytes], body: bytes) -> None:
+        """The secrets of accounts are asked for only where those of the installation do not settle it."""
+        claimed = signatures[0] if len(signatures) == 1 else None
+        if claimed is not None and self._codec.authentic(claimed, body):
+            return
+        secrets = () if self._codec.has_secret and claimed is None else await self._secrets_of_accounts()
+        if not (self._codec.has_secret or secrets):
             raise SignatureNotConfigured
         if not signatures:
             raise MissingSignature
-        if len(signatures) != 1 or not self._codec.authentic(signatures[0], body):
+        if claimed is None or not self._is_of_account(claimed, body, secrets):
             raise InvalidSignature
+
+    def _is_of_account(self, claimed: bytes, body: bytes, secrets: Sequence[AppSecret]) -> bool:
+        """True if the secret of an account proves the body, and the body speaks of no other account's number."""
+        proven = {own.phone_number_id for own in secrets if self._codec.authentic(claimed, body, [own.secret])}
+        try:
+            named = {event.phone_number_id for event in self._codec.decode(body, _ANY_TIME)} if proven else set()
+        except Undecodable:
+            named = set()  # set aside as a whole: it speaks of nobody
+        return bool(proven) and named <= {*proven, None}
+
+    async def _secrets_of_accounts(self) -> Sequence[AppSecret]:
+        async def load() -> Sequence[AppSecret]:
+            return tuple(await self._database.queries.app_secrets())
+
+        return await self._cache.fetch("app_secrets", load, tags=[RIGHTS_TAG], ttl=_SECRETS_SECONDS)

@@ -16,12 +16,13 @@ from uuid import UUID
 
 import msgspec
 
+from inbox.domain.audit import AuditEntry
 from inbox.domain.bot import Profile
 from inbox.domain.errors import CommitUnknown, DatabaseUnavailable
 from inbox.domain.events import Event, Signal
 from inbox.domain.ids import AccountId, ConversationId, DeliveryId, MessageId
 from inbox.domain.work import Lane, WorkKind
-from inbox.ports.database import Bot, Database, Deliveries, Messages, Outbox, Transaction, Work
+from inbox.ports.database import Database, Deliveries, Outbox, Transaction, Work
 from inbox.ports.records import (
     Applied,
     BotTurn,
@@ -33,6 +34,7 @@ from inbox.ports.records import (
     NewMessage,
     Settlement,
 )
+from inbox.ports.repositories import Bot, Messages
 from inbox.ports.views import Backlog
 
 POINTS: Final = tuple(
@@ -151,6 +153,8 @@ class FaultyDatabase:
         self.work: Work = FaultyWork(inner.work, failpoints)
         self.outbox: Outbox = FaultyOutbox(inner.outbox, failpoints)
         self.queries = inner.queries
+        self.team = inner.team
+        self.operations = inner.operations
         self._inner = inner
         self._failpoints = failpoints
 
@@ -185,9 +189,12 @@ class Trail:
 class FaultyTransaction:
     def __init__(self, inner: Transaction, trail: Trail) -> None:
         self.accounts = inner.accounts
+        self.contacts = inner.contacts
         self.conversations = inner.conversations
         self.messages: Messages = FaultyMessages(inner.messages, trail)
         self.members = inner.members
+        self.roles = inner.roles
+        self.api_keys = inner.api_keys
         self.bot: Bot = FaultyBot(inner.bot, trail)
         self.local_accounts = inner.local_accounts
         self._inner = inner
@@ -211,6 +218,12 @@ class FaultyTransaction:
 
     async def record(self, *events: Event) -> None:
         await self._inner.record(*events)
+
+    async def audit(self, *entries: AuditEntry) -> None:
+        await self._inner.audit(*entries)
+
+    async def change_rights(self) -> None:
+        await self._inner.change_rights()
 
     def wake(self, *signals: Signal) -> None:
         self._inner.wake(*signals)
@@ -353,5 +366,5 @@ class FaultyOutbox:
         await self._failpoints.hit("outbox.reap:after")
         return moved
 
-    async def is_bot_on_wire(self, conversation_id: ConversationId, within: timedelta) -> bool:
-        return await self._inner.is_bot_on_wire(conversation_id, within)
+    async def is_bot_on_wire(self, account_id: AccountId, conversation_id: ConversationId, within: timedelta) -> bool:
+        return await self._inner.is_bot_on_wire(account_id, conversation_id, within)

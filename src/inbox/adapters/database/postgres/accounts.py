@@ -3,11 +3,12 @@
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inbox.adapters.database.postgres.engine import database_errors
-from inbox.domain.accounts import Account, Channel, NewAccount
+from inbox.domain.accounts import Account, AccountChange, Channel, NewAccount
 from inbox.domain.errors import AccountNotFound
 from inbox.domain.ids import AccountId
 from inbox.kit.sealing import Sealer
@@ -15,12 +16,13 @@ from inbox.kit.sealing import Sealer
 TABLE: Final = "whatsapp_accounts"
 ACCESS_TOKEN: Final = "access_token"  # noqa: S105 - the name of a column
 VERIFY_TOKEN: Final = "verify_token"  # noqa: S105 - the name of a column, and the purpose of its digest
+APP_SECRET: Final = "app_secret"  # noqa: S105 - the name of a column
 
 _ADD: Final = text("""
 insert into whatsapp_accounts (id, name, slug, phone_number, phone_number_id, waba_id, is_active,
-                               access_token_sealed, verify_token_sealed, verify_token_digest)
+                               access_token_sealed, verify_token_sealed, verify_token_digest, app_secret_sealed)
 values (:id, :name, :slug, :phone_number, :phone_number_id, :waba_id, true,
-        :access_token_sealed, :verify_token_sealed, :verify_token_digest)
+        :access_token_sealed, :verify_token_sealed, :verify_token_digest, :app_secret_sealed)
 """)
 
 # Sealing needs the id, so the row comes first. The update that changes nothing makes a second starting process wait.
@@ -40,10 +42,37 @@ set phone_number = coalesce(:phone_number, phone_number), phone_number_id = :pho
 where id = :id
 """)
 
-_GET: Final = text("""
-select id, name, slug, phone_number, phone_number_id, is_active, paused_at, paused_reason
-from whatsapp_accounts where id = :id
+_COLUMNS: Final = "id, name, slug, phone_number, phone_number_id, is_active, paused_at, paused_reason"
+_GET: Final = text(f"select {_COLUMNS} from whatsapp_accounts where id = :id")  # noqa: S608 - column names of ours
+# Not NO KEY UPDATE: a conversation that begins holds a key share of this row, and has to wait.
+_LOCK: Final = text(f"select {_COLUMNS} from whatsapp_accounts where id = :id for update")  # noqa: S608
+
+_WRITTEN: Final = (
+    *("name", "slug", "phone_number", "phone_number_id", "waba_id", "is_active"),
+    *("access_token_sealed", "verify_token_sealed", "verify_token_digest", "app_secret_sealed"),
+)
+_ASSIGNMENTS: Final = ",\n    ".join(
+    f"{column} = case when '{column}' = any(cast(:named as text[])) then :{column} else {column} end"
+    for column in _WRITTEN
+)
+_CHANGE: Final = text(f"""
+update whatsapp_accounts
+set {_ASSIGNMENTS},
+    paused_at = case when 'access_token_sealed' = any(cast(:named as text[])) then null else paused_at end,
+    paused_reason = case when 'access_token_sealed' = any(cast(:named as text[])) then null else paused_reason end
+where id = :id
+returning id
+""")  # noqa: S608 - column names of ours
+
+# Messages of the existing system may lie outside of any conversation.
+_IS_USED: Final = text("""
+select exists (select from conversations where account_id = :id)
+    or exists (select from messages where account_id = :id)
 """)
+_REMOVE_ROLES: Final = text("delete from app_user_roles where account_id = :id")
+_REMOVE_OVERRIDES: Final = text("delete from app_user_overrides where account_id = :id")
+_REMOVE: Final = text("delete from whatsapp_accounts where id = :id")
+"""The bot profile and the grants of API keys go with the row."""
 
 _CHANNEL: Final = text("select phone_number_id, access_token_sealed, waba_id from whatsapp_accounts where id = :id")
 
@@ -55,7 +84,12 @@ class PostgresAccounts:
 
     async def add(self, account_id: AccountId, new: NewAccount) -> None:
         """An empty token is stored as none."""
-        values = {"name": new.name, "slug": new.slug, **self._values(account_id, new)}
+        values = {
+            "name": new.name,
+            "slug": new.slug,
+            "app_secret_sealed": self._sealed(account_id, APP_SECRET, new.app_secret),
+            **self._values(account_id, new),
+        }
         with database_errors():
             await self._connection.execute(_ADD, values)
 
@@ -71,6 +105,32 @@ class PostgresAccounts:
         row = (await self._connection.execute(_GET, {"id": account_id})).one_or_none()
         return None if row is None else Account(**row._asdict())
 
+    async def lock(self, account_id: AccountId) -> Account:
+        row = (await self._connection.execute(_LOCK, {"id": account_id})).one_or_none()
+        if row is None:
+            raise AccountNotFound
+        return Account(**row._asdict())
+
+    async def change(self, account_id: AccountId, change: AccountChange) -> None:
+        named = {key: value for key, value in msgspec.structs.asdict(change).items() if value is not msgspec.UNSET}
+        for column in (ACCESS_TOKEN, VERIFY_TOKEN, APP_SECRET):
+            if column in named:
+                secret = named.pop(column)
+                named[f"{column}_sealed"] = self._sealed(account_id, column, secret)
+                if column == VERIFY_TOKEN:
+                    named["verify_token_digest"] = self._digest(secret)
+        values = {**dict.fromkeys(_WRITTEN), **named, "id": account_id, "named": list(named)}
+        with database_errors():
+            if (await self._connection.execute(_CHANGE, values)).one_or_none() is None:
+                raise AccountNotFound
+
+    async def remove(self, account_id: AccountId) -> bool:
+        if (await self._connection.execute(_IS_USED, {"id": account_id})).scalar_one():
+            return False
+        for statement in (_REMOVE_ROLES, _REMOVE_OVERRIDES, _REMOVE):
+            await self._connection.execute(statement, {"id": account_id})
+        return True
+
     async def channel(self, account_id: AccountId) -> Channel:
         row = (await self._connection.execute(_CHANNEL, {"id": account_id})).one_or_none()
         if row is None:
@@ -78,18 +138,21 @@ class PostgresAccounts:
         return channel(self._sealer, account_id, row.phone_number_id, row.access_token_sealed, row.waba_id)
 
     def _values(self, account_id: UUID, new: NewAccount) -> dict[str, Any]:
-        def sealed(column: str, token: str) -> bytes | None:
-            return self._sealer.seal(token, table=TABLE, column=column, row_id=account_id) if token else None
-
         return {
             "id": account_id,
             "phone_number": new.phone_number,
             "phone_number_id": new.phone_number_id,
             "waba_id": new.waba_id,
-            "access_token_sealed": sealed(ACCESS_TOKEN, new.access_token),
-            "verify_token_sealed": sealed(VERIFY_TOKEN, new.verify_token),
-            "verify_token_digest": self._sealer.digest(new.verify_token, VERIFY_TOKEN) if new.verify_token else None,
+            "access_token_sealed": self._sealed(account_id, ACCESS_TOKEN, new.access_token),
+            "verify_token_sealed": self._sealed(account_id, VERIFY_TOKEN, new.verify_token),
+            "verify_token_digest": self._digest(new.verify_token),
         }
+
+    def _sealed(self, account_id: UUID, column: str, secret: str | None) -> bytes | None:
+        return self._sealer.seal(secret, table=TABLE, column=column, row_id=account_id) if secret else None
+
+    def _digest(self, verify_token: str) -> bytes | None:
+        return self._sealer.digest(verify_token, VERIFY_TOKEN) if verify_token else None
 
 
 def channel(

@@ -8,10 +8,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inbox.adapters.database.postgres.engine import database_errors
+from inbox.adapters.database.postgres.reading import AnyRow
+from inbox.adapters.database.postgres.times import shown
 from inbox.domain.bot import CustomField, Profile, TemplateConfig
 from inbox.domain.errors import ConversationNotFound
 from inbox.domain.ids import AccountId
 from inbox.ports.records import BotTurn
+from inbox.ports.views import BotProfileRow
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -19,6 +22,12 @@ _PROFILE: Final = text("""
 select business_name, description, address, hours, knowledge_base, custom_fields, template_config
 from bot_profiles where account_id = :account_id
 """)
+
+SHOWN_PROFILE: Final = text(f"""
+select id, account_id, business_name, description, address, hours, knowledge_base, custom_fields,
+       {shown("coalesce(updated_at, created_at, timestamptz 'epoch')")} as updated_at, template_config
+from bot_profiles where account_id = :account_id
+""")  # noqa: S608 - a column of ours
 
 _PUT_PROFILE: Final = text("""
 insert into bot_profiles (account_id, business_name, description, address, hours, knowledge_base, custom_fields,
@@ -65,8 +74,7 @@ class PostgresBot:
             address=row.address,
             hours=row.hours,
             knowledge_base=row.knowledge_base,
-            custom_fields=_custom_fields(account_id, _decoded(row.custom_fields)),
-            template_config=_struct(TemplateConfig, _decoded(row.template_config)),
+            **_knowledge(account_id, row),
         )
 
     async def put_profile(self, profile: Profile) -> None:
@@ -114,6 +122,19 @@ class PostgresBot:
             "tokens_out": tokens[1],
         }
         await self._connection.execute(_CLOSE_TURN, values)
+
+
+def shown_profile(row: AnyRow) -> BotProfileRow:
+    """From a row of `SHOWN_PROFILE`."""
+    return BotProfileRow(**{**row._asdict(), **_knowledge(row.account_id, row)})
+
+
+def _knowledge(account_id: UUID, row: AnyRow) -> dict[str, Any]:
+    """The two columns of JSON, as complete as they are shown."""
+    return {
+        "custom_fields": _custom_fields(account_id, _decoded(row.custom_fields)),
+        "template_config": _struct(TemplateConfig, _decoded(row.template_config)),
+    }
 
 
 def _decoded(stored: str | None) -> object:

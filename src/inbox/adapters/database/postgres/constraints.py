@@ -6,17 +6,23 @@ from sqlalchemy.exc import DBAPIError
 
 from inbox.domain.errors import (
     AccountNotFound,
+    ContactInUse,
     ConversationNotFound,
     InboxError,
     MessageNotFound,
     PhoneNumberIdTaken,
+    RoleNotFound,
     SlugTaken,
     UserNotFound,
+    WhatsAppNumberTaken,
 )
 
 ERRORS: Final[dict[str, type[InboxError]]] = {
     "whatsapp_accounts_slug_key": SlugTaken,
+    "app_roles_slug_key": SlugTaken,
     "whatsapp_accounts_phone_number_id_key": PhoneNumberIdTaken,
+    "contacts_whatsapp_number_key": WhatsAppNumberTaken,
+    "conversations_contact_id_fkey": ContactInUse,
     "conversations_account_id_fkey": AccountNotFound,
     "messages_account_id_fkey": AccountNotFound,
     "outbox_account_id_fkey": AccountNotFound,
@@ -25,12 +31,14 @@ ERRORS: Final[dict[str, type[InboxError]]] = {
     "bot_turns_account_id_fkey": AccountNotFound,
     "app_user_roles_account_id_fkey": AccountNotFound,
     "app_user_overrides_account_id_fkey": AccountNotFound,
+    "api_key_grants_account_id_fkey": AccountNotFound,
     "messages_conversation_id_fkey": ConversationNotFound,
     "outbox_conversation_id_fkey": ConversationNotFound,
     "bot_turns_conversation_id_fkey": ConversationNotFound,
     "bot_turns_trigger_message_id_fkey": MessageNotFound,
     "idempotency_keys_message_id_fkey": MessageNotFound,
     "app_user_roles_user_id_fkey": UserNotFound,
+    "app_user_roles_role_id_fkey": RoleNotFound,
     "app_user_overrides_user_id_fkey": UserNotFound,
 }
 

@@ -7,7 +7,9 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from inbox.adapters.database.postgres.engine import database_errors
 from inbox.adapters.database.postgres.times import shown
+from inbox.domain.access import Reach
 from inbox.domain.contacts import Address
 from inbox.domain.conversations import Conversation
 from inbox.domain.errors import ConversationNotFound
@@ -55,6 +57,15 @@ where c.id = :id and c.account_id = :account_id
 returning {ROW_COLUMNS}
 """)  # noqa: S608 - column names of ours
 
+_MARK: Final = text(f"""
+update conversations c
+set unread_count = case cast(:is_read as boolean) when true then 0 when false then greatest(c.unread_count, 1)
+                        else c.unread_count end,
+    is_favorite = coalesce(cast(:is_favorite as boolean), c.is_favorite)
+where c.id = :id and (c.account_id = any(:accounts)) <> :everywhere
+returning {ROW_COLUMNS}
+""")  # noqa: S608 - column names of ours
+
 _RAISE_EPOCH: Final = text("""
 update conversations set epoch = epoch + 1 where id = :id and account_id = :account_id returning id
 """)
@@ -84,7 +95,7 @@ returning id
 
 
 class PostgresConversations:
-    """Every method raises `ConversationNotFound` for a conversation that the account does not have."""
+    """What names an account raises `ConversationNotFound` for a conversation that the account does not have."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -95,15 +106,36 @@ class PostgresConversations:
             raise ConversationNotFound
         return Conversation(**row._asdict())
 
-    async def find_or_create(self, account_id: AccountId, to: Address, now: datetime) -> ConversationId:
-        """The conversation with `to`; a new one is empty, with the bot off, and counts as updated `now`."""
+    async def find_or_create(self, account_id: AccountId, to: Address, now: datetime) -> tuple[ConversationId, bool]:
+        """The conversation with `to`, and whether it is new: then it is empty, with the bot off, updated `now`."""
         scope = {"account_id": account_id, "key": to.key}
         found: UUID | None = (await self._connection.execute(_FIND, scope)).scalar_one_or_none()
         if found is not None:
-            return ConversationId(found)
-        contact = (await self._connection.execute(_CONTACT, {"id": uuid7(), "key": to.key})).scalar_one()
-        values = {**scope, "id": uuid7(), "contact_id": contact, "now": now}
-        return ConversationId((await self._connection.execute(_CREATE, values)).scalar_one())
+            return ConversationId(found), False
+        new = uuid7()
+        with database_errors():
+            contact = (await self._connection.execute(_CONTACT, {"id": uuid7(), "key": to.key})).scalar_one()
+            values = {**scope, "id": new, "contact_id": contact, "now": now}
+            made: UUID = (await self._connection.execute(_CREATE, values)).scalar_one()
+        return ConversationId(made), made == new
+
+    async def mark(
+        self,
+        reach: Reach,
+        conversation_id: ConversationId,
+        *,
+        is_read: bool | None = None,
+        is_favorite: bool | None = None,
+    ) -> ConversationRow | None:
+        values = {
+            "id": conversation_id,
+            "everywhere": reach.everywhere,
+            "accounts": list(reach.accounts),
+            "is_read": is_read,
+            "is_favorite": is_favorite,
+        }
+        row = (await self._connection.execute(_MARK, values)).one_or_none()
+        return None if row is None else ConversationRow(*row)
 
     async def contact_name(self, account_id: AccountId, conversation_id: ConversationId) -> str | None:
         (name,) = await self._row(_CONTACT_NAME, account_id, conversation_id)

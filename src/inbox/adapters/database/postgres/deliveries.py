@@ -15,6 +15,7 @@ from inbox.domain.errors import DatabaseTimeout, InboxError, Unstorable
 from inbox.domain.events import WorkWaiting
 from inbox.domain.ids import DeliveryId
 from inbox.domain.work import Lane, WorkKind
+from inbox.kit import tracing
 from inbox.kit.coalescing import Batching, Coalescer
 from inbox.ports.events import Events
 from inbox.ports.records import Delivery
@@ -28,25 +29,26 @@ PAGE_BYTES: Final = 2 << 20
 # commits. The sort by `n` makes PostgreSQL take all lanes before it draws the first serial.
 _STORE: Final = text("""
 with item as (
-  select * from unnest(cast(:lanes as text[]), cast(:bodies as bytea[]), cast(:digests as bytea[]))
-    with ordinality t(lane, body, sha256, n)
+  select * from unnest(cast(:lanes as text[]), cast(:bodies as bytea[]), cast(:digests as bytea[]),
+                       cast(:traces as text[]))
+    with ordinality t(lane, body, sha256, traceparent, n)
 ), held as (
   insert into lanes (kind, key) select distinct 'ingest', lane from item order by 2
   on conflict (kind, key) do update set ver = lanes.ver + 1
   returning key
 )
-insert into deliveries (lane, body, sha256)
-select i.lane, i.body, i.sha256 from item i join held on held.key = i.lane order by i.n
+insert into deliveries (lane, body, sha256, traceparent)
+select i.lane, i.body, i.sha256, i.traceparent from item i join held on held.key = i.lane order by i.n
 on conflict (sha256) do nothing
 """)
 
 _READ: Final = text("""
-select id, lane, body, received_at, tries
+select id, lane, body, received_at, tries, traceparent
 from (
   select d.*, sum(octet_length(d.body)) over (order by d.id) - octet_length(d.body) as size_before
   from unnest(cast(:keys as text[])) k(key)
   cross join lateral (
-    select id, lane, body, received_at, tries from deliveries
+    select id, lane, body, received_at, tries, traceparent from deliveries
     where lane = k.key and state = 'open' order by id limit :limit
   ) d
 ) page
@@ -59,6 +61,7 @@ class _Item(msgspec.Struct, frozen=True):
     body: bytes
     lane: str
     digest: bytes
+    traceparent: str | None
 
 
 _TRY: Final = text("update deliveries set tries = tries + 1 where id = :id and state = 'open'")
@@ -87,7 +90,7 @@ class PostgresDeliveries:
         """If the caller leaves, its batch goes on without it."""
         try:
             async with asyncio.timeout(STORE_SECONDS):
-                await self._coalescer.add(_Item(body, lane, hashlib.sha256(body).digest()))
+                await self._coalescer.add(_Item(body, lane, hashlib.sha256(body).digest(), tracing.current()))
         except TimeoutError as error:
             raise DatabaseTimeout from error
 
@@ -98,7 +101,14 @@ class PostgresDeliveries:
                 keys = sorted({lane.key for lane in lanes})
                 rows = (await connection.execute(_READ, {"keys": keys, "limit": limit, "bytes": PAGE_BYTES})).all()
         return [
-            Delivery(id=DeliveryId(row.id), lane=row.lane, body=row.body, received_at=row.received_at, tries=row.tries)
+            Delivery(
+                id=DeliveryId(row.id),
+                lane=row.lane,
+                body=row.body,
+                received_at=row.received_at,
+                tries=row.tries,
+                traceparent=row.traceparent,
+            )
             for row in rows
         ]
 
@@ -112,6 +122,7 @@ class PostgresDeliveries:
             "lanes": [item.lane for item in items],
             "bodies": [item.body for item in items],
             "digests": [item.digest for item in items],
+            "traces": [item.traceparent for item in items],
         }
         with database_errors():
             async with self._intake.connect() as connection:

@@ -2,17 +2,19 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import asyncpg
 import msgspec
 from sqlalchemy import URL, event, make_url, text
-from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.engine import Connection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError, ResourceClosedError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 
 from inbox.adapters.database.postgres.constraints import constraint_error
 from inbox.domain.errors import (
@@ -23,8 +25,10 @@ from inbox.domain.errors import (
     InboxError,
     Unstorable,
 )
+from inbox.kit.gauges import Connections
 
 T = TypeVar("T")
+Timed: TypeAlias = Callable[[str, float], None]
 
 _RECYCLE_SECONDS: Final = 30 * 60
 _COLLISIONS: Final = frozenset({"40001", "40P01"})
@@ -34,6 +38,7 @@ _OUTAGES: Final = ("08", "25006", "28", "3D", "53", "57", "58", "XX", "40")
 _TOO_LARGE_FOR_AN_INDEX: Final = "54000"
 _TRIES: Final = 3
 _FAILED: Final = "inbox_statement_failed"
+_BEGUN: Final = "inbox_statement_begun"
 _DURABLE: Final = frozenset({"on", "remote_apply", "remote_write"})
 
 
@@ -51,18 +56,47 @@ INTAKE: Final = Limits(connect=1.0, acquire=0.5, statement=1.5, lock=1.0, idle_i
 """A webhook is answered within 3 s, whatever happens."""
 
 
+class _Pool(AsyncAdaptedQueuePool):
+    """Also knows how many wait for a connection, or for it to stand."""
+
+    __module__ = AsyncAdaptedQueuePool.__module__  # SQLAlchemy names its logger by it, and is quiet under its own name
+    waiting = 0
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        self.waiting += 1
+        try:
+            return super()._do_get()
+        finally:
+            self.waiting -= 1
+
+
+def connections(engine: AsyncEngine) -> Connections:
+    """What the pool holds at this moment."""
+    pool = engine.sync_engine.pool
+    if not isinstance(pool, _Pool):
+        raise TypeError("only pools of `create_engine` are counted")
+    return Connections(pool.checkedout(), pool.checkedin(), pool.waiting, pool.size())
+
+
 def create_engine(
-    url: str, *, pool_size: int = 4, limits: Limits | None = None, application_name: str = "inbox"
+    url: str,
+    *,
+    pool_size: int = 4,
+    limits: Limits | None = None,
+    application_name: str = "inbox",
+    timed: Timed | None = None,
 ) -> AsyncEngine:
     """A pool of at most `pool_size` connections; whoever finds none free waits for `limits.acquire`.
 
     JSON columns are read as text, for typed decoding, and written as text. `url` is any usual `postgresql://` address;
     a transaction pooler (PgBouncer, Supavisor on port 6543) cannot be used: it refuses the limits and loses statements.
+    `timed` gets each statement, without its values, and the seconds it took, also if it failed.
     """
     limits = limits or Limits()
     address, tls = _address(url)
     engine = create_async_engine(
         address,
+        poolclass=_Pool,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=limits.acquire,
@@ -87,7 +121,28 @@ def create_engine(
     )
     event.listen(engine.sync_engine, "handle_error", _remember_failure)
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    if timed is not None:
+        _time(engine, timed)
     return engine
+
+
+def _time(engine: AsyncEngine, timed: Timed) -> None:
+    def begins(connection: Connection, *_: object) -> None:
+        connection.info[_BEGUN] = time.perf_counter()
+
+    def ended(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        timed(statement, time.perf_counter() - connection.info.pop(_BEGUN))
+
+    def failed(context: ExceptionContext) -> None:
+        connection = context.connection
+        if context.statement is None or connection is None or connection.invalidated:
+            return
+        if (begun := connection.info.pop(_BEGUN, None)) is not None:
+            timed(context.statement, time.perf_counter() - begun)
+
+    event.listen(engine.sync_engine, "before_cursor_execute", begins)
+    event.listen(engine.sync_engine, "after_cursor_execute", ended)
+    event.listen(engine.sync_engine, "handle_error", failed)
 
 
 def has_failed(connection: AsyncConnection) -> bool:
@@ -190,16 +245,18 @@ select name, setting from pg_settings where name in ('synchronous_commit', 'fsyn
 
 
 async def check_durability(engine: AsyncEngine, *, allow_unsafe: bool = False) -> None:
-    """Raises `DatabaseNotDurable` if an answered commit could be lost. `allow_unsafe` is for tests alone."""
-    if allow_unsafe:
-        return
+    """Raises `DatabaseNotDurable` if an answered commit could be lost. `allow_unsafe` is for tests alone.
+
+    It also makes the first connection, while nobody can be cancelled: SQLAlchemy loses a cancellation in the middle of
+    the questions that it asks a server only once, and who was to end goes on.
+    """
     with database_errors():
         async with autocommit(engine).connect() as connection:
             found = {row.name: row.setting for row in (await connection.execute(_DURABILITY)).all()}
     unsafe = [f"{name} = {found[name]}" for name in ("fsync", "full_page_writes") if found[name] != "on"]
     if found["synchronous_commit"] not in _DURABLE:
         unsafe.append(f"synchronous_commit = {found['synchronous_commit']}")
-    if unsafe:
+    if unsafe and not allow_unsafe:
         raise DatabaseNotDurable(f"The server may lose committed data: {', '.join(unsafe)}. Set them to on.")
 
 

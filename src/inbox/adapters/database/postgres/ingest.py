@@ -5,7 +5,7 @@ does not matter.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inbox.adapters.database.postgres import statuses
 from inbox.adapters.database.postgres.lanes import ENQUEUE_TIMERS
+from inbox.adapters.database.postgres.statuses import NewStatus
 from inbox.domain.bot import wakes_bot
 from inbox.domain.content import Media, message_type, preview
 from inbox.domain.conversations import WINDOW
@@ -40,7 +41,7 @@ from unnest(cast(:ids as uuid[]), cast(:numbers as text[]), cast(:names as text[
   u(id, number, name, name_at)
 order by u.number
 on conflict (whatsapp_number) do update set display_name = excluded.display_name, name_at = excluded.name_at
-where excluded.name_at is not null
+where excluded.name_at is not null and not contacts.is_named_by_person
   and (contacts.name_at is null
        or (excluded.name_at, excluded.display_name) > (contacts.name_at, coalesce(contacts.display_name, '')))
 """)
@@ -110,15 +111,42 @@ with closed as (
 update deliveries d
 set state = case when c.reason is null then 'done' else 'quarantined' end, reason = c.reason, done_at = now()
 from closed c where d.id = c.id
+returning d.state, d.traceparent, extract(epoch from clock_timestamp() - d.received_at)::float8 as lag
 """)
 
 
 class Effects(msgspec.Struct, frozen=True, kw_only=True):
-    """What a batch changed, and whom to tell."""
+    """What a batch changed, and whom to tell. `set_aside` are new items that cannot be applied."""
 
     applied: Applied
+    heard: Sequence[NewStatus]
+    set_aside: int
     events: list[Event]
     signals: list[Signal]
+
+
+class Closed(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery that was dealt with, `lag` seconds after it came. `state` is `done` or `quarantined`."""
+
+    state: str
+    lag: float
+    traceparent: str | None
+
+
+class Ingested(msgspec.Struct, kw_only=True):
+    """What a transaction did with deliveries, to be counted after its commit. Only news, never repetitions."""
+
+    messages: int = 0
+    unrouted: int = 0
+    set_aside: int = 0
+    statuses: list[NewStatus] = []
+    deliveries: list[Closed] = []
+
+    def add(self, done: Effects) -> None:
+        self.messages += done.applied.new_messages
+        self.unrouted += done.applied.unrouted
+        self.set_aside += done.set_aside
+        self.statuses += done.heard
 
 
 class DeliveryOutcomes:
@@ -130,6 +158,7 @@ class DeliveryOutcomes:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
         self._reasons: dict[DeliveryId, str | None] = {}
+        self.closed: list[Closed] = []
 
     def add(self, batch: InboundBatch) -> None:
         self._reasons |= dict.fromkeys(batch.done)
@@ -138,7 +167,8 @@ class DeliveryOutcomes:
     async def write(self) -> None:
         if self._reasons:
             values = {"ids": list(self._reasons), "reasons": list(self._reasons.values())}
-            await self._connection.execute(_CLOSE, values)
+            rows = (await self._connection.execute(_CLOSE, values)).all()
+            self.closed += [Closed(state=row.state, lag=max(0.0, row.lag), traceparent=row.traceparent) for row in rows]
 
 
 class _Arrival(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,12 +203,16 @@ async def apply(connection: AsyncConnection, batch: InboundBatch, outcomes: Deli
         timers = sorted((row for row in counted if row.bot_enabled and row.id in awake), key=lambda row: str(row.id))
     heard = await statuses.hear(connection, batch.statuses)
     if timers:
-        await _enqueue_turns(connection, timers, batch)
+        traces = {owners[arrival.owner]: arrival.received.traceparent for arrival in fresh}
+        await _enqueue_turns(connection, timers, traces, batch.quiet_for)
         signals.append(WorkWaiting(WorkKind.TURN))
-    set_aside = await _quarantine(connection, batch.set_aside, unrouted)
+    kept = await _quarantine(connection, batch.set_aside, unrouted)
+    strangers = kept.count(UNKNOWN_NUMBER)
     outcomes.add(batch)
     return Effects(
-        applied=Applied(new_messages=new, new_statuses=heard.new, unrouted=set_aside),
+        applied=Applied(new_messages=new, new_statuses=len(heard.new), unrouted=strangers),
+        heard=heard.new,
+        set_aside=len(kept) - strangers,
         events=events + heard.events,
         signals=signals + heard.signals,
     )
@@ -267,26 +301,30 @@ async def _count(
     return (await connection.execute(_COUNT, values)).all()
 
 
-async def _enqueue_turns(connection: AsyncConnection, rows: Sequence[Row[Any]], batch: InboundBatch) -> None:
+async def _enqueue_turns(
+    connection: AsyncConnection, rows: Sequence[Row[Any]], traces: dict[UUID, str | None], due_in: timedelta
+) -> None:
     values = {
         "kind": WorkKind.TURN.value,
         "keys": [str(row.id) for row in rows],
         "account_ids": [row.account_id for row in rows],
-        "due_in": batch.quiet_for,
+        "traces": [traces[row.id] for row in rows],
+        "due_in": due_in,
     }
     await connection.execute(ENQUEUE_TIMERS, values)
 
 
-async def _quarantine(connection: AsyncConnection, set_aside: Sequence[SetAside], unrouted: Sequence[Received]) -> int:
-    """How many items of unknown numbers are there for the first time. Those are kept in our own encoding."""
+async def _quarantine(
+    connection: AsyncConnection, set_aside: Sequence[SetAside], unrouted: Sequence[Received]
+) -> list[str]:
+    """The reasons of the items that are there for the first time. Unknown numbers' are kept in our own encoding."""
     items = [(aside.delivery_id, aside.position, aside.item.reason, aside.item.raw) for aside in set_aside]
     items += [(r.delivery_id, r.position, UNKNOWN_NUMBER, _encode(r.message)) for r in unrouted]
     if not items:
-        return 0
+        return []
     deliveries, positions, reasons, raws = map(list, zip(*items, strict=True))
     values = {"deliveries": deliveries, "positions": positions, "reasons": reasons, "raws": raws}
-    kept = (await connection.execute(_QUARANTINE, values)).scalars()
-    return sum(reason == UNKNOWN_NUMBER for reason in kept)
+    return list((await connection.execute(_QUARANTINE, values)).scalars())
 
 
 def _created(arrival: _Arrival, conversation_id: UUID) -> Event:

@@ -16,6 +16,7 @@ from inbox.adapters.database.postgres.engine import autocommit, database_errors,
 from inbox.domain.errors import LeaseLost
 from inbox.domain.ids import AccountId
 from inbox.domain.work import LEASE_SECONDS, Lane, WorkKind
+from inbox.kit import tracing
 from inbox.ports.views import Backlog
 
 LEASE: Final = timedelta(seconds=LEASE_SECONDS)
@@ -36,9 +37,9 @@ with first as (
   update lanes set due = now() + :lease, fence = lanes.fence + 1, attempts = lanes.attempts + 1
   from taken where lanes.kind = taken.kind and lanes.key = taken.key
   returning lanes.kind, lanes.key, lanes.ver, lanes.fence, lanes.attempts, lanes.retries, lanes.account_id,
-            taken.due as was_due
+            lanes.traceparent, taken.due as was_due
 )
-select kind, key, ver, fence, attempts, retries, account_id from claimed order by was_due, key
+select kind, key, ver, fence, attempts, retries, account_id, traceparent from claimed order by was_due, key
 """)
 
 _MINE: Final = """
@@ -83,22 +84,23 @@ from lanes where ver > done and parked is null group by kind order by kind
 """)
 
 _ENQUEUE: Final = text("""
-insert into lanes (kind, key, account_id, due)
-values (:kind, :key, cast(:account_id as uuid), now() + :due_in)
+insert into lanes (kind, key, account_id, due, traceparent)
+values (:kind, :key, cast(:account_id as uuid), now() + :due_in, cast(:traceparent as text))
 on conflict (kind, key) do update
-set ver = lanes.ver + 1,
+set ver = lanes.ver + 1, traceparent = excluded.traceparent,
     due = case when lanes.ver = lanes.done then excluded.due else lanes.due end
 """)
 
 # `ver - done` counts the enqueues that wait. Three may put the timer off, each by at most one period from a moment
 # before it was due: so it never rings later than four periods after the first. A back-off is never shortened.
 ENQUEUE_TIMERS: Final = text("""
-insert into lanes (kind, key, account_id, due)
-select cast(:kind as text), u.key, u.account_id, now() + :due_in
-from unnest(cast(:keys as text[]), cast(:account_ids as uuid[])) u(key, account_id)
+insert into lanes (kind, key, account_id, due, traceparent)
+select cast(:kind as text), u.key, u.account_id, now() + :due_in, u.traceparent
+from unnest(cast(:keys as text[]), cast(:account_ids as uuid[]), cast(:traces as text[]))
+  u(key, account_id, traceparent)
 order by u.key
 on conflict (kind, key) do update
-set ver = lanes.ver + 1,
+set ver = lanes.ver + 1, traceparent = excluded.traceparent,
     due = case
       when lanes.attempts > 0 then lanes.due
       when lanes.ver = lanes.done then excluded.due
@@ -138,6 +140,7 @@ class PostgresWork:
                 attempts=row.attempts,
                 retries=row.retries,
                 account_id=AccountId(row.account_id) if row.account_id else None,
+                traceparent=row.traceparent,
             )
             for row in rows
         ]
@@ -196,7 +199,13 @@ async def enqueue(
     connection: AsyncConnection, kind: WorkKind, key: str, *, account_id: AccountId | None, due_in: timedelta
 ) -> None:
     """One more thing to do in a lane. Neither a lease nor a back-off nor an earlier timer is touched."""
-    values = {"kind": kind.value, "key": key, "account_id": account_id, "due_in": due_in}
+    values = {
+        "kind": kind.value,
+        "key": key,
+        "account_id": account_id,
+        "due_in": due_in,
+        "traceparent": tracing.current(),
+    }
     await connection.execute(_ENQUEUE, values)
 
 

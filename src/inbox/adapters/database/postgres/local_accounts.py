@@ -9,10 +9,10 @@ from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inbox.kit.sealing import Sealer
-from inbox.ports.local_accounts import LocalSession, LocalUser, SigningKey
+from inbox.ports.local_accounts import LocalSession, LocalUser, OneTimeLink, Purpose, SigningKey
 
-_TABLE: Final = "signing_keys"
-_COLUMN: Final = "private_key"
+SIGNING_KEYS: Final = "signing_keys"
+PRIVATE_KEY: Final = "private_key"
 
 _USER: Final = """
 select id, email, password_hash, user_metadata, email_confirmed_at, last_sign_in_at, banned_until, created_at,
@@ -30,25 +30,52 @@ values (:id, :email, :password_hash, cast(:user_metadata as jsonb), :email_confi
 on conflict (email) do nothing
 returning id
 """)
+_CONFIRM: Final = text("""
+update local_users set email_confirmed_at = :now, updated_at = :now where id = :id and email_confirmed_at is null
+""")
 _SET_PASSWORD: Final = text("""
 update local_users set password_hash = :password_hash, updated_at = :now where id = :id
 """)
 _SIGNED_IN: Final = text("update local_users set last_sign_in_at = :now where id = :id")
 
 _ADD_SESSION: Final = text("""
-insert into local_sessions (id, user_id, refresh_counter, created_at, refreshed_at, not_after, user_agent, ip)
-values (:id, :user_id, :refresh_counter, :created_at, :refreshed_at, :not_after, :user_agent, :address)
+insert into local_sessions (id, user_id, refresh_counter, created_at, refreshed_at, not_after, method, user_agent,
+                            ip)
+values (:id, :user_id, :refresh_counter, :created_at, :refreshed_at, :not_after, :method, :user_agent, :address)
 """)
-_SESSION_COLUMNS: Final = "id, user_id, refresh_counter, created_at, refreshed_at, not_after"
+_SESSION_COLUMNS: Final = "id, user_id, refresh_counter, created_at, refreshed_at, not_after, method"
 _SESSION: Final = text(f"select {_SESSION_COLUMNS} from local_sessions where id = :id")  # noqa: S608 - names of ours
 _LOCK_SESSION: Final = text(f"select {_SESSION_COLUMNS} from local_sessions where id = :id for update")  # noqa: S608
 _ROTATE: Final = text("""
 update local_sessions set refresh_counter = :counter, refreshed_at = :now where id = :id
 """)
+_SET_METHOD: Final = text("update local_sessions set method = :method, not_after = :not_after where id = :id")
 _END_SESSIONS: Final = text("""
 delete from local_sessions
 where user_id = :user_id and id = coalesce(cast(:only as uuid), id) and id is distinct from cast(:keep as uuid)
 """)
+_FORGET_SESSIONS: Final = text("delete from local_sessions where user_id = :user_id and not_after < :now")
+
+# Whoever makes, uses or ends links holds the person's row first: two cannot wait for each other, nor miss a link that
+# the other one makes.
+_LOCK_USER: Final = text("select id from local_users where id = :user_id for update")
+_LOCK_USER_OF_LINK: Final = text("""
+select id from local_users
+where id = (select user_id from one_time_links where digest = :digest and purpose = :purpose)
+for update
+""")
+_REPLACE_LINKS: Final = text("delete from one_time_links where user_id = :user_id and purpose = :purpose")
+_ADD_LINK: Final = text("""
+insert into one_time_links (id, user_id, purpose, digest, created_by, created_at, expires_at)
+values (:id, :user_id, :purpose, :digest, :created_by, :created_at, :expires_at)
+""")
+_USE_LINK: Final = text("""
+update one_time_links set used_at = :now
+where digest = :digest and purpose = :purpose and used_at is null and expires_at > :now
+returning user_id
+""")
+_END_LINKS: Final = text("delete from one_time_links where user_id = :user_id")
+_END_LINKS_OF_OTHERS: Final = text("delete from one_time_links where user_id = :user_id and created_by <> :maker")
 
 _KEYS: Final = text("""
 select kid, private_key_sealed, public_jwk, state from signing_keys order by created_at desc, kid
@@ -68,6 +95,10 @@ insert into login_attempts (key, window_start, attempts) values (:key, :window_s
 on conflict (key, window_start) do update set attempts = login_attempts.attempts + 1
 returning attempts
 """)
+_FORGET_ATTEMPTS: Final = text("""
+delete from login_attempts where (key, window_start) in (
+  select key, window_start from login_attempts where window_start < :before limit 500 for update skip locked)
+""")
 
 
 class PostgresLocalAccounts:
@@ -84,6 +115,9 @@ class PostgresLocalAccounts:
     async def add_user(self, user: LocalUser) -> bool:
         values = {**msgspec.structs.asdict(user), "user_metadata": msgspec.json.encode(user.user_metadata).decode()}
         return (await self._connection.execute(_ADD_USER, values)).one_or_none() is not None
+
+    async def confirm(self, user_id: UUID, now: datetime) -> None:
+        await self._connection.execute(_CONFIRM, {"id": user_id, "now": now})
 
     async def set_password(self, user_id: UUID, password_hash: str, now: datetime) -> None:
         await self._connection.execute(_SET_PASSWORD, {"id": user_id, "password_hash": password_hash, "now": now})
@@ -107,13 +141,39 @@ class PostgresLocalAccounts:
     async def end_sessions(self, user_id: UUID, *, only: UUID | None = None, keep: UUID | None = None) -> None:
         await self._connection.execute(_END_SESSIONS, {"user_id": user_id, "only": only, "keep": keep})
 
+    async def forget_sessions(self, user_id: UUID, now: datetime) -> None:
+        await self._connection.execute(_FORGET_SESSIONS, {"user_id": user_id, "now": now})
+
+    async def set_method(self, session_id: UUID, method: str, not_after: datetime) -> None:
+        values = {"id": session_id, "method": method, "not_after": not_after}
+        await self._connection.execute(_SET_METHOD, values)
+
+    async def add_link(self, link: OneTimeLink) -> None:
+        values = msgspec.structs.asdict(link)
+        await self._connection.execute(_LOCK_USER, {"user_id": link.user_id})
+        await self._connection.execute(_REPLACE_LINKS, {"user_id": link.user_id, "purpose": link.purpose})
+        await self._connection.execute(_ADD_LINK, values)
+
+    async def use_link(self, digest: bytes, purpose: Purpose, now: datetime) -> UUID | None:
+        link = {"digest": digest, "purpose": purpose}
+        if (await self._connection.execute(_LOCK_USER_OF_LINK, link)).one_or_none() is None:
+            return None
+        return (await self._connection.execute(_USE_LINK, {**link, "now": now})).scalar_one_or_none()
+
+    async def end_links(self, user_id: UUID) -> None:
+        await self._connection.execute(_END_LINKS, {"user_id": user_id})
+
+    async def end_links_of_others(self, user_id: UUID, maker: UUID) -> None:
+        await self._connection.execute(_LOCK_USER, {"user_id": user_id})
+        await self._connection.execute(_END_LINKS_OF_OTHERS, {"user_id": user_id, "maker": maker})
+
     async def signing_keys(self) -> list[SigningKey]:
         """All keys, newest first. Raises `SecretUnreadable`."""
         return [self._opened(row) for row in (await self._connection.execute(_KEYS)).all()]
 
     async def add_signing_key(self, key: SigningKey) -> SigningKey:
         """Raises `SecretUnreadable`."""
-        sealed = self._sealer.seal(key.private_key_pem, table=_TABLE, column=_COLUMN, row_id=key.kid)
+        sealed = self._sealer.seal(key.private_key_pem, table=SIGNING_KEYS, column=PRIVATE_KEY, row_id=key.kid)
         jwk = msgspec.json.encode(key.public_jwk).decode()
         values = {"kid": key.kid, "private_key_sealed": sealed, "public_jwk": jwk}
         if (await self._connection.execute(_ADD_KEY, values)).one_or_none() is not None:
@@ -123,6 +183,9 @@ class PostgresLocalAccounts:
     async def count_attempt(self, key: bytes, window_start: datetime) -> int:
         values = {"key": key, "window_start": window_start}
         return int((await self._connection.execute(_COUNT_ATTEMPT, values)).scalar_one())
+
+    async def forget_attempts(self, before: datetime) -> None:
+        await self._connection.execute(_FORGET_ATTEMPTS, {"before": before})
 
     async def _user(self, statement: TextClause, **which: UUID | str) -> LocalUser | None:
         row = (await self._connection.execute(statement, which)).one_or_none()
@@ -135,6 +198,6 @@ class PostgresLocalAccounts:
         return None if row is None else LocalSession(**row._asdict())
 
     def _opened(self, row: Row[Any]) -> SigningKey:
-        pem = self._sealer.open(row.private_key_sealed, table=_TABLE, column=_COLUMN, row_id=row.kid)
+        pem = self._sealer.open(row.private_key_sealed, table=SIGNING_KEYS, column=PRIVATE_KEY, row_id=row.kid)
         jwk = msgspec.json.decode(row.public_jwk)
         return SigningKey(kid=row.kid, private_key_pem=pem, public_jwk=jwk, state=row.state)

@@ -11,6 +11,7 @@ from inbox.domain.content import Content, Media, message_type, preview
 from inbox.domain.errors import ConversationNotFound, IdempotencyKeyReused
 from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.domain.messages import Status
+from inbox.kit import tracing
 from inbox.ports.records import History, IdempotencyKey, NewMessage
 
 # Whoever adds a message has locked its conversation before: `created_at` follows the order of commits, as the history
@@ -41,9 +42,9 @@ _QUEUE: Final = text(f"""{_MESSAGE}, lane as (
   set ver = lanes.ver + 1, due = case when lanes.ver = lanes.done then excluded.due else lanes.due end
   returning key
 ), work as (
-  insert into outbox (id, account_id, conversation_id, state, expires_at, epoch, turn_id, part)
+  insert into outbox (id, account_id, conversation_id, state, expires_at, epoch, turn_id, part, traceparent)
   select m.id, m.account_id, m.conversation_id, 'queued', cast(:expires_at as timestamptz), cast(:epoch as bigint),
-         cast(:turn_id as uuid), cast(:part as int)
+         cast(:turn_id as uuid), cast(:part as int), cast(:traceparent as text)
   from message m join lane on lane.key = m.conversation_id::text
   on conflict (turn_id, part) do nothing
   returning id
@@ -99,7 +100,7 @@ class PostgresMessages:
 
     async def queue(self, new: NewMessage) -> None:
         values = {"status": Status.PENDING.value, "failed_at": None, "error_code": None, "error_message": None}
-        await self._store(_QUEUE, new, values)
+        await self._store(_QUEUE, new, {**values, "traceparent": tracing.current()})
 
     async def add_failed(self, new: NewMessage, *, reason: str, error_code: int | None, error_message: str) -> None:
         values = {"status": Status.FAILED.value, "failed_at": new.at, "reason": reason}

@@ -175,7 +175,8 @@ order by m.id limit 100 for update of m
 _BOT_ON_WIRE: Final = text("""
 select exists (
   select from outbox
-  where conversation_id = :id and state = 'wire' and epoch is not null and wire_at > now() - cast(:within as interval))
+  where account_id = :account_id and conversation_id = :id and state = 'wire' and epoch is not null
+    and wire_at > now() - cast(:within as interval))
 """)
 
 
@@ -221,10 +222,10 @@ class PostgresOutbox:
         await repeated(self._adopt_orphans)
         return len(moved)
 
-    async def is_bot_on_wire(self, conversation_id: ConversationId, within: timedelta) -> bool:
+    async def is_bot_on_wire(self, account_id: AccountId, conversation_id: ConversationId, within: timedelta) -> bool:
         with database_errors():
             async with self._autocommit.connect() as connection:
-                values = {"id": conversation_id, "within": within}
+                values = {"account_id": account_id, "id": conversation_id, "within": within}
                 return bool((await connection.execute(_BOT_ON_WIRE, values)).scalar_one())
 
     async def _settle(self, settlement: Settlement, lane: Lane) -> list[Signal]:

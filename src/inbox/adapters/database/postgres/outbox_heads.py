@@ -60,7 +60,8 @@ select h.id, h.conversation_id, h.account_id, h.attempt, h.client_number, t.toke
          when 'unknown' then h.updated_at + :follower_waits - :time
          when 'claimed' then h.lease_until - :time
          else h.not_before - :time end as wait,
-       m.content, m.content_text, m.author, m.reply_to_wamid, a.phone_number_id, a.access_token_sealed, a.waba_id,
+       m.content, m.content_text, m.author, m.reply_to_wamid, h.traceparent, a.phone_number_id, a.access_token_sealed,
+       a.waba_id,
        (coalesce(a.paused_at > now() - cast(:pause as interval), false) or not a.is_active) as is_paused
 from head h join messages m on m.id = h.id join whatsapp_accounts a on a.id = h.account_id
 left join taken t on t.id = h.id
@@ -141,6 +142,7 @@ class Heads:
             token=row.token,
             author=Author(row.author),
             reply_to_wamid=row.reply_to_wamid,
+            traceparent=row.traceparent,
         )
         return HeadTaken(lane=lane, head=outgoing)
 

@@ -1,45 +1,53 @@
 """Reads for screens: autocommitted, one statement each, in the shape that is shown."""
 
-import asyncio
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any, Final
-from uuid import UUID
+from typing import Final
 
 import msgspec
-from sqlalchemy import TextClause, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import text
 
-from inbox.adapters.database.postgres.accounts import VERIFY_TOKEN
+from inbox.adapters.database.postgres.accounts import APP_SECRET, TABLE, VERIFY_TOKEN
+from inbox.adapters.database.postgres.bot import SHOWN_PROFILE, shown_profile
+from inbox.adapters.database.postgres.contacts import CONTACTS, matching
 from inbox.adapters.database.postgres.conversations import ROW_COLUMNS
-from inbox.adapters.database.postgres.engine import autocommit, database_errors
 from inbox.adapters.database.postgres.old_rows import OLD_TEXT, readable
-from inbox.adapters.database.postgres.queries_members import ACTOR, ME, AnyRow, actor_of, me_of
+from inbox.adapters.database.postgres.reading import AnyRow, Reader, position
 from inbox.adapters.database.postgres.times import shown
-from inbox.domain.access import Actor, Permission
-from inbox.domain.errors import UserNotFound
-from inbox.domain.ids import AccountId, ConversationId, MessageId, UserId
+from inbox.domain.access import Reach
+from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.kit.sealing import Sealer
-from inbox.ports.records import Owner
-from inbox.ports.views import AccountItem, ContactName, ConversationItem, ConversationRow, Me, MessageItem, Outcome
+from inbox.ports.queries import Before
+from inbox.ports.records import AppSecret, Owner
+from inbox.ports.views import (
+    AccountItem,
+    BotProfileRow,
+    ContactItem,
+    ContactName,
+    ConversationItem,
+    ConversationRow,
+    MediaRow,
+    MessageItem,
+    Outcome,
+)
 
-QUERY_SECONDS: Final = 5.0
 PING_SECONDS: Final = 2.0
 
 _NO_TOKENS: Final = frozenset({"", "legacy-verify"})
 """What no handshake may present: nothing, and the word that scripts of the existing system gave their dummy account."""
 
-_NEWEST: Final = (datetime(9999, 12, 31, tzinfo=UTC), UUID(int=0))
-_NO_ID: Final = UUID(int=0)
-"""Below every id: (time, id) < (t, _NO_ID) is time < t."""
-
+# `(account = any(:accounts)) <> :everywhere` is a `Reach`: all accounts but these, or these only.
 ACCOUNTS: Final = text("""
-select id, name, slug, phone_number, phone_number_id from whatsapp_accounts where is_active order by name, id
+select id, name, slug, phone_number, phone_number_id from whatsapp_accounts
+where is_active and (id = any(:accounts)) <> :everywhere
+order by name, id
 """)
 _ACTIVE_IDS: Final = text("select id from whatsapp_accounts where is_active order by id")
 _ACCOUNT_EXISTS: Final = text("select exists (select from whatsapp_accounts where id = :account_id)")
 _BY_VERIFY_TOKEN: Final = text("""
 select id from whatsapp_accounts where verify_token_digest = any(:digests) order by id limit 1
+""")
+# Deliveries for accounts that are not active are taken too.
+_APP_SECRETS: Final = text("""
+select id, phone_number_id, app_secret_sealed from whatsapp_accounts where app_secret_sealed is not null order by id
 """)
 _OWNER: Final = text("select account_id, id from conversations where id = :id")
 
@@ -56,7 +64,9 @@ select {ROW_COLUMNS} from conversations c where c.id = :id and c.account_id = :a
 """)  # noqa: S608 - column names of ours
 
 # Old rows may have any word, or none, as status, and no account: they are reached through their conversation.
+# One row without a message for an empty conversation, none for one out of reach.
 MESSAGES: Final = text(f"""
+select m.* from conversations c left join lateral (
 select m.id, m.conversation_id, case when m.direction = 'outbound' then 'outbound' else 'inbound' end as direction,
        m.content_text, {shown('m."timestamp"')} as "timestamp", m.wa_message_id, m.message_type,
        case when m.status is null then null
@@ -66,13 +76,27 @@ select m.id, m.conversation_id, case when m.direction = 'outbound' then 'outboun
        m.media_id, m.media_mime_type, m.media_filename, m.error_message, m.author as actor, m.client_id,
        o.state as delivery_state,
        {OLD_TEXT} as is_old
-from messages m left join outbox o on o.id = m.id and o.account_id = :account_id
-where m.conversation_id = (select id from conversations where id = :conversation_id and account_id = :account_id)
-  and (m.account_id = :account_id or m.account_id is null)
+from messages m left join outbox o on o.id = m.id and o.account_id = c.account_id
+where m.conversation_id = c.id and (m.account_id = c.account_id or m.account_id is null)
   and (m."timestamp", m.id) < (:at, :id)
 order by m."timestamp" desc, m.id desc
 limit :limit
+) m on true
+where c.id = :conversation_id and (c.account_id = any(:accounts)) <> :everywhere
 """)  # noqa: S608 - a constant of ours
+
+# Old messages have no account and are reached through their conversation; broken ones have neither.
+_OF_A_MESSAGE: Final = """
+from messages m left join conversations c
+  on c.id = m.conversation_id and (m.account_id = c.account_id or m.account_id is null)
+where m.id = :id
+"""
+_OWNER_OF_MESSAGE: Final = text(f"select c.account_id, c.id {_OF_A_MESSAGE} and c.id is not null")
+MEDIA: Final = text(f"""
+select coalesce(c.account_id, m.account_id) as account_id, c.id as conversation_id, m.message_type, m.media_id,
+       m.media_mime_type as mime_type, m.media_filename as filename
+{_OF_A_MESSAGE} and coalesce(coalesce(c.account_id, m.account_id) = any(:accounts), false) <> :everywhere
+""")
 
 # Messages without a row in the outbox were not sent from here, or by the existing system.
 _OUTCOME: Final = text("""
@@ -90,91 +114,85 @@ _PING: Final = text("select 1")
 class PostgresQueries:
     """Every method raises `DatabaseUnavailable`, `DatabaseTimeout`."""
 
-    def __init__(self, engine: AsyncEngine, sealer: Sealer) -> None:
-        self._engine = autocommit(engine)
+    def __init__(self, reader: Reader, sealer: Sealer) -> None:
+        self._read = reader
         self._sealer = sealer
 
-    async def actor(self, user_id: UserId) -> Actor | None:
-        row = await self._row(ACTOR, user_id=user_id)
-        return None if row is None else actor_of(row)
-
-    async def me(self, actor: Actor) -> Me:
-        """Raises `UserNotFound` if the row went away meanwhile."""
-        row = await self._row(ME, user_id=actor.user_id)
-        if row is None:
-            raise UserNotFound
-        return me_of(actor, row)
-
-    async def accounts(self, actor: Actor) -> list[AccountItem]:
-        rows = await self._rows(ACCOUNTS)
-        return [AccountItem(*row) for row in rows if actor.may(Permission.ACCOUNTS_VIEW, row.id)]
+    async def accounts(self, reach: Reach) -> list[AccountItem]:
+        return [AccountItem(*row) for row in await self._read.rows(ACCOUNTS, **_within(reach))]
 
     async def active_account_ids(self) -> list[AccountId]:
-        return [row.id for row in await self._rows(_ACTIVE_IDS)]
+        return [row.id for row in await self._read.rows(_ACTIVE_IDS)]
 
     async def account_exists(self, account_id: AccountId) -> bool:
-        row = await self._row(_ACCOUNT_EXISTS, account_id=account_id)
+        row = await self._read.row(_ACCOUNT_EXISTS, account_id=account_id)
         return row is not None and bool(row[0])
 
     async def owner_of_conversation(self, conversation_id: ConversationId) -> Owner | None:
-        row = await self._row(_OWNER, id=conversation_id)
+        row = await self._read.row(_OWNER, id=conversation_id)
         return None if row is None else Owner(account_id=row.account_id, conversation_id=row.id)
 
     async def conversations(
-        self, account_id: AccountId, *, limit: int, before: tuple[datetime, UUID | None] | None
+        self, account_id: AccountId, *, limit: int, before: Before | None
     ) -> list[ConversationItem]:
-        rows = await self._rows(CONVERSATIONS, account_id=account_id, limit=limit, **_position(before))
+        rows = await self._read.rows(CONVERSATIONS, account_id=account_id, limit=limit, **position(before))
         return [_line(row) for row in rows]
 
     async def conversation(self, account_id: AccountId, conversation_id: ConversationId) -> ConversationRow | None:
-        row = await self._row(CONVERSATION, account_id=account_id, id=conversation_id)
+        row = await self._read.row(CONVERSATION, account_id=account_id, id=conversation_id)
         return None if row is None else ConversationRow(*row)
 
     async def messages(
-        self,
-        account_id: AccountId,
-        conversation_id: ConversationId,
-        *,
-        limit: int,
-        before: tuple[datetime, UUID | None] | None,
-    ) -> list[MessageItem]:
-        scope = {"account_id": account_id, "conversation_id": conversation_id}
-        rows = await self._rows(MESSAGES, **scope, limit=limit, **_position(before))
-        return [_bubble(row) for row in reversed(rows)]
+        self, reach: Reach, conversation_id: ConversationId, *, limit: int, before: Before | None
+    ) -> list[MessageItem] | None:
+        scope = {"conversation_id": conversation_id, "limit": limit, **position(before)}
+        rows = await self._read.rows(MESSAGES, **scope, **_within(reach))
+        found = [_bubble(row) for row in rows if row.id is not None]
+        # The join promises no order, although it keeps that of its inner side.
+        return sorted(found, key=lambda item: (item.timestamp, item.id)) if rows else None
+
+    async def contacts(self, search: str | None, *, limit: int, before: Before | None) -> list[ContactItem]:
+        rows = await self._read.rows(CONTACTS, **matching(search), limit=limit, **position(before))
+        return [ContactItem(*row) for row in rows]
+
+    async def bot_profile(self, account_id: AccountId) -> BotProfileRow | None:
+        row = await self._read.row(SHOWN_PROFILE, account_id=account_id)
+        return None if row is None else shown_profile(row)
+
+    async def owner_of_message(self, message_id: MessageId) -> Owner | None:
+        row = await self._read.row(_OWNER_OF_MESSAGE, id=message_id)
+        return None if row is None else Owner(account_id=row.account_id, conversation_id=row.id)
+
+    async def media(self, reach: Reach, message_id: MessageId) -> MediaRow | None:
+        row = await self._read.row(MEDIA, id=message_id, **_within(reach))
+        return None if row is None else MediaRow(**row._asdict())
 
     async def outcome(self, account_id: AccountId, message_id: MessageId) -> Outcome | None:
-        row = await self._row(_OUTCOME, account_id=account_id, id=message_id)
+        row = await self._read.row(_OUTCOME, account_id=account_id, id=message_id)
         return None if row is None else Outcome(**row._asdict())
 
     async def account_by_verify_token(self, token: str) -> AccountId | None:
         if token in _NO_TOKENS:
             return None
-        row = await self._row(_BY_VERIFY_TOKEN, digests=self._sealer.digests(token, VERIFY_TOKEN))
+        row = await self._read.row(_BY_VERIFY_TOKEN, digests=self._sealer.digests(token, VERIFY_TOKEN))
         return None if row is None else AccountId(row.id)
 
+    async def app_secrets(self) -> list[AppSecret]:
+        rows = await self._read.rows(_APP_SECRETS)
+        opened = (
+            self._sealer.open(row.app_secret_sealed, table=TABLE, column=APP_SECRET, row_id=row.id) for row in rows
+        )
+        return [
+            AppSecret(phone_number_id=row.phone_number_id, secret=secret.encode())
+            for row, secret in zip(rows, opened, strict=True)
+        ]
+
     async def ping(self) -> None:
-        await self._rows(_PING, PING_SECONDS)
-
-    async def _row(self, statement: TextClause, **values: Any) -> AnyRow | None:  # noqa: ANN401 - bound values
-        rows = await self._rows(statement, **values)
-        return rows[0] if rows else None
-
-    async def _rows(
-        self,
-        statement: TextClause,
-        within: float = QUERY_SECONDS,
-        /,
-        **values: Any,  # noqa: ANN401 - bound values
-    ) -> Sequence[AnyRow]:
-        """`within` is the limit in seconds for all of it, the wait for a connection included."""
-        with database_errors():
-            async with asyncio.timeout(within), self._engine.connect() as connection:
-                return (await connection.execute(statement, values)).all()
+        await self._read.rows(_PING, PING_SECONDS)
 
 
-def _position(before: tuple[datetime, UUID | None] | None) -> dict[str, datetime | UUID]:
-    at, row_id = before or _NEWEST
-    return {"at": at, "id": row_id or _NO_ID}
+def _within(reach: Reach) -> dict[str, bool | list[AccountId]]:
+    return {"everywhere": reach.everywhere, "accounts": list(reach.accounts)}
 
 
 def _line(row: AnyRow) -> ConversationItem:

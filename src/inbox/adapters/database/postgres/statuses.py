@@ -51,7 +51,7 @@ with s as (
   select s.n, m.id, false from s join messages m on m.wa_message_id = s.wamid and m.account_id = s.account_id
   where m.direction = 'outbound'
 )
-select f.n - 1 as place, f.by_op, m.id, m.account_id, m.conversation_id, m.wa_message_id, o.state
+select f.n - 1 as place, f.by_op, m.id, m.account_id, m.conversation_id, m.wa_message_id, o.state, o.traceparent
 from found f join messages m on m.id = f.id left join outbox o on o.id = m.id
 order by m.id, f.n, f.by_op
 for update of m
@@ -172,10 +172,18 @@ returning o.id, n.was, o.state
 )
 
 
-class Heard(msgspec.Struct, kw_only=True):
-    """What statuses changed: how many were new, and whom to tell."""
+class NewStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A status that was news, in Meta's word. `traceparent` is that of the message it speaks about."""
 
-    new: int = 0
+    word: str
+    is_parked: bool
+    traceparent: str | None
+
+
+class Heard(msgspec.Struct, kw_only=True):
+    """What statuses changed: which were new, and whom to tell."""
+
+    new: list[NewStatus] = []
     events: list[Event] = []
     signals: list[Signal] = []
 
@@ -189,6 +197,7 @@ class _Target(msgspec.Struct, frozen=True, kw_only=True):
     conversation_id: ConversationId | None
     wamid: str | None
     state: str | None
+    traceparent: str | None
 
     def is_other(self, status: InboundStatus) -> bool:
         """True if WhatsApp took this message twice: two wamids. It must never happen, so it must never go unseen."""
@@ -207,14 +216,28 @@ async def hear(connection: AsyncConnection, statuses: Sequence[InboundStatus]) -
             learned.setdefault(target.id, status.wamid)
     if learned:
         await connection.execute(_LEARN, {"ids": list(learned), "wamids": list(learned.values())})
-    kept = [tuple(row) for row in (await connection.execute(_KEEP, _rows(statuses, targets))).all()]
+    kept = [(row.wamid, row.status) for row in (await connection.execute(_KEEP, _rows(statuses, targets))).all()]
     new = {target.id for target, status in pairs if (status.wamid, status.status) in kept}
     waiting = learned.keys() | ({target.id for target, _ in pairs} - new)
     touched = new | learned.keys() | (await adopt(connection, waiting) if waiting else set())
     held = {str(t.conversation_id) for t, _ in pairs if t.id in touched and t.state in _WAITED_FOR}
     events, signals = await show(connection, touched, lanes=sorted(held))
     doubles = [_doubled(t, s) for t, s in pairs if t.is_other(s) and (s.wamid, s.status) in kept]
-    return Heard(new=len(kept), events=events + doubles, signals=signals)
+    news = _news(zip(targets, statuses, strict=True), kept)
+    return Heard(new=news, events=events + doubles, signals=signals)
+
+
+def _news(pairs: Iterable[tuple[_Target | None, InboundStatus]], kept: Sequence[tuple[str, str]]) -> list[NewStatus]:
+    """One for each row that was kept; which message a status speaks about does not depend on its repetitions."""
+    targets = {(status.wamid, status.status): target for target, status in pairs}
+    return [
+        NewStatus(
+            word=word,
+            is_parked=(target := targets[wamid, word]) is None,
+            traceparent=target.traceparent if target else None,
+        )
+        for wamid, word in kept
+    ]
 
 
 async def adopt(connection: AsyncConnection, message_ids: Iterable[UUID]) -> set[UUID]:
@@ -260,6 +283,7 @@ async def _find(connection: AsyncConnection, statuses: Sequence[InboundStatus]) 
                 conversation_id=row.conversation_id,
                 wamid=row.wa_message_id,
                 state=row.state,
+                traceparent=row.traceparent,
             )
     return found
 

@@ -83,6 +83,7 @@ whatsapp_accounts: Final = Table(
     Column("waba_id", Text),
     moment("paused_at"),
     Column("paused_reason", Text),
+    Column("app_secret_sealed", LargeBinary),
     Index("whatsapp_accounts_verify_token_digest", "verify_token_digest"),
 )
 
@@ -94,6 +95,7 @@ contacts: Final = Table(
     Column("display_name", Text),
     moment_now("created_at", nullable=True),
     moment("name_at"),
+    flag("is_named_by_person", default="false"),
     Index("contacts_created", text("created_at DESC"), text("id DESC")),
 )
 

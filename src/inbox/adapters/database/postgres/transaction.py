@@ -1,43 +1,44 @@
 """The door to PostgreSQL, and the one form of a transaction."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from inbox.adapters.database.postgres import event_log, ingest, lanes
+from inbox.adapters.database.postgres import audit, event_log, ingest, lanes
 from inbox.adapters.database.postgres.accounts import PostgresAccounts
+from inbox.adapters.database.postgres.api_keys import PostgresApiKeys
 from inbox.adapters.database.postgres.bot import PostgresBot
+from inbox.adapters.database.postgres.contacts import PostgresContacts
 from inbox.adapters.database.postgres.conversations import PostgresConversations
 from inbox.adapters.database.postgres.deliveries import PostgresDeliveries
 from inbox.adapters.database.postgres.engine import database_errors, forget_failure, has_failed
 from inbox.adapters.database.postgres.local_accounts import PostgresLocalAccounts
-from inbox.adapters.database.postgres.members import PostgresMembers
+from inbox.adapters.database.postgres.members import CHANGE_RIGHTS, PostgresMembers
 from inbox.adapters.database.postgres.messages import PostgresMessages
+from inbox.adapters.database.postgres.operations import PostgresOperations
 from inbox.adapters.database.postgres.outbox import PostgresOutbox
 from inbox.adapters.database.postgres.queries import PostgresQueries
+from inbox.adapters.database.postgres.queries_team import PostgresTeam
+from inbox.adapters.database.postgres.reading import Reader
+from inbox.adapters.database.postgres.roles import PostgresRoles
+from inbox.domain.audit import AuditEntry
 from inbox.domain.errors import CommitUnknown, DatabaseTimeout
 from inbox.domain.events import Event, Signal, WorkWaiting
 from inbox.domain.ids import AccountId
 from inbox.domain.work import Lane, WorkKind
 from inbox.kit.boundaries import forbid_open_transaction, inside_transaction
 from inbox.kit.sealing import Sealer
-from inbox.ports.database import (
-    Accounts,
-    Bot,
-    Conversations,
-    Deliveries,
-    Members,
-    Messages,
-    Outbox,
-    Queries,
-    Work,
-)
+from inbox.ports.database import Deliveries, Outbox, Work
 from inbox.ports.events import Events
 from inbox.ports.local_accounts import LocalAccounts
+from inbox.ports.monitoring import Operations
+from inbox.ports.queries import Queries
 from inbox.ports.records import Applied, InboundBatch
+from inbox.ports.repositories import Accounts, ApiKeys, Bot, Contacts, Conversations, Members, Messages, Roles
+from inbox.ports.team import Team
 
 
 class PostgresTransaction:
@@ -45,21 +46,27 @@ class PostgresTransaction:
 
     def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
         self.accounts: Accounts = PostgresAccounts(connection, sealer)
+        self.contacts: Contacts = PostgresContacts(connection)
         self.conversations: Conversations = PostgresConversations(connection)
         self.messages: Messages = PostgresMessages(connection)
         self.members: Members = PostgresMembers(connection)
+        self.roles: Roles = PostgresRoles(connection)
+        self.api_keys: ApiKeys = PostgresApiKeys(connection)
         self.bot: Bot = PostgresBot(connection)
         self.local_accounts: LocalAccounts = PostgresLocalAccounts(connection, sealer)
         self.signals: list[Signal] = []
         self._connection = connection
         self._events: list[Event] = []
+        self._audited: list[AuditEntry] = []
         self._held = lanes.HeldLanes(connection)
         self._outcomes = ingest.DeliveryOutcomes(connection)
+        self._ingested = ingest.Ingested()
 
     async def apply(self, batch: InboundBatch) -> Applied:
         done = await ingest.apply(self._connection, batch, self._outcomes)
         self._events += done.events
         self.signals += done.signals
+        self._ingested.add(done)
         return done.applied
 
     async def finish(self, lanes: Sequence[Lane]) -> None:
@@ -74,8 +81,19 @@ class PostgresTransaction:
     async def record(self, *events: Event) -> None:
         self._events += events
 
+    async def audit(self, *entries: AuditEntry) -> None:
+        self._audited += entries
+
+    async def change_rights(self) -> None:
+        await self._connection.execute(CHANGE_RIGHTS)
+
     def wake(self, *signals: Signal) -> None:
         self.signals += signals
+
+    def ingested(self) -> ingest.Ingested | None:
+        """What became of deliveries; None if the transaction had nothing to do with any."""
+        self._ingested.deliveries = self._outcomes.closed
+        return self._ingested if self._ingested != ingest.Ingested() else None
 
     async def complete(self) -> None:
         """What has to come last: deliveries, then the lanes they belong to, then the event log."""
@@ -83,22 +101,37 @@ class PostgresTransaction:
             raise RuntimeError("a statement of this transaction failed and its error was swallowed: it cannot commit")
         await self._outcomes.write()
         await self._held.finish()
+        await audit.write(self._connection, self._audited)
         await event_log.record(self._connection, self._events)
 
 
 class PostgresDatabase:
     """PostgreSQL as the service sees it."""
 
-    def __init__(self, engine: AsyncEngine, intake: AsyncEngine, sealer: Sealer, events: Events) -> None:
-        """`intake` is a small pool of its own, so that a webhook never waits behind a screen."""
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        intake: AsyncEngine,
+        sealer: Sealer,
+        events: Events,
+        counted: Callable[[ingest.Ingested], None] = lambda _: None,
+    ) -> None:
+        """`intake` is a small pool of its own, so that a webhook never waits behind a screen.
+
+        `counted` is told what became of deliveries, after the commit.
+        """
         self._deliveries = PostgresDeliveries(engine, intake, events)
         self.deliveries: Deliveries = self._deliveries
         self.work: Work = lanes.PostgresWork(engine)
         self.outbox: Outbox = PostgresOutbox(engine, sealer, events)
-        self.queries: Queries = PostgresQueries(engine, sealer)
+        reader = Reader(engine)
+        self.queries: Queries = PostgresQueries(reader, sealer)
+        self.team: Team = PostgresTeam(reader)
+        self.operations: Operations = PostgresOperations(reader)
         self._engine = engine
         self._sealer = sealer
         self._events = events
+        self._counted = counted
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """Webhooks can be stored inside. Entered once, by main, never in a transaction."""
@@ -124,3 +157,5 @@ class PostgresDatabase:
         except TimeoutError as error:
             raise (CommitUnknown if is_committing else DatabaseTimeout) from error
         self._events.publish(*dict.fromkeys(tx.signals))
+        if (ingested := tx.ingested()) is not None:
+            self._counted(ingested)

@@ -57,6 +57,7 @@ deliveries: Final = Table(
     Column("reason", Text),
     count("tries"),
     moment("done_at"),
+    Column("traceparent", Text),
     CheckConstraint("state in ('open', 'done', 'quarantined', 'unrouted')", name="state"),
     Index("deliveries_open", "lane", "id", postgresql_where=text("state = 'open'")),
     Index("deliveries_done", "done_at", postgresql_where=text("state = 'done'")),
@@ -89,6 +90,7 @@ lanes: Final = Table(
     count("attempts"),
     count("retries"),
     Column("parked", Text),
+    Column("traceparent", Text),
     Index("lanes_due", "kind", "due", postgresql_where=text("ver > done and parked is null")),
     postgresql_with={"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.02, "autovacuum_vacuum_threshold": 500},
 )
@@ -144,6 +146,7 @@ outbox: Final = Table(
     moment("unknown_until"),
     moment_now("created_at"),
     moment_now("updated_at"),
+    Column("traceparent", Text),
     UniqueConstraint("turn_id", "part"),
     CheckConstraint(
         "state in ('queued', 'claimed', 'wire', 'accepted', 'sent', 'delivered', 'read', 'failed', 'unknown', "
@@ -159,6 +162,7 @@ outbox: Final = Table(
     Index("outbox_wire", "wire_at", postgresql_where=text("state = 'wire'")),
     Index("outbox_claimed", "lease_until", postgresql_where=text("state = 'claimed'")),
     Index("outbox_unknown", "unknown_until", postgresql_where=text("state = 'unknown'")),
+    Index("outbox_unconfirmed", "updated_at", postgresql_where=text("state = 'unconfirmed'")),
 )
 
 idempotency_keys: Final = Table(
@@ -240,6 +244,7 @@ local_sessions: Final = Table(
     moment("not_after"),
     Column("user_agent", Text),
     Column("ip", Text),
+    Column("method", Text, nullable=False, server_default=text("'password'")),
     Index("local_sessions_user", "user_id"),
 )
 
@@ -261,4 +266,5 @@ login_attempts: Final = Table(
     Column("key", LargeBinary, primary_key=True),
     Column("window_start", DateTime(timezone=True), primary_key=True),
     Column("attempts", Integer, nullable=False),
+    Index("login_attempts_window", "window_start"),
 )

@@ -1,0 +1,90 @@
+"""Reads that need no atomicity, shaped for screens. One statement each, committed by itself.
+
+All methods raise `DatabaseUnavailable` and `DatabaseTimeout`. Who may see what is part of the statement: an account, or
+the `Reach` of the caller's right.
+"""
+
+from datetime import datetime
+from typing import Protocol, TypeAlias
+from uuid import UUID
+
+from inbox.domain.access import Reach
+from inbox.domain.ids import AccountId, ConversationId, MessageId
+from inbox.ports.records import AppSecret, Owner
+from inbox.ports.views import (
+    AccountItem,
+    BotProfileRow,
+    ContactItem,
+    ConversationItem,
+    ConversationRow,
+    MediaRow,
+    MessageItem,
+    Outcome,
+)
+
+Before: TypeAlias = tuple[datetime, UUID | None]
+"""Where a page begins: strictly older than the row with this time and id, or than this time."""
+
+
+class Queries(Protocol):
+    async def accounts(self, reach: Reach) -> list[AccountItem]:
+        """Active accounts within `reach`, by name, then id."""
+        ...
+
+    async def active_account_ids(self) -> list[AccountId]: ...
+
+    async def account_exists(self, account_id: AccountId) -> bool: ...
+
+    async def owner_of_conversation(self, conversation_id: ConversationId) -> Owner | None: ...
+
+    async def owner_of_message(self, message_id: MessageId) -> Owner | None:
+        """None also for a broken row, which belongs to no conversation."""
+        ...
+
+    async def conversations(
+        self, account_id: AccountId, *, limit: int, before: Before | None
+    ) -> list[ConversationItem]:
+        """Newest first by (updated_at, id), strictly older than `before`."""
+        ...
+
+    async def conversation(self, account_id: AccountId, conversation_id: ConversationId) -> ConversationRow | None: ...
+
+    async def messages(
+        self, reach: Reach, conversation_id: ConversationId, *, limit: int, before: Before | None
+    ) -> list[MessageItem] | None:
+        """The newest `limit` messages strictly older than `before`, returned oldest to newest.
+
+        None if there is no such conversation within `reach`.
+        """
+        ...
+
+    async def media(self, reach: Reach, message_id: MessageId) -> MediaRow | None:
+        """What is known of the file of a message; None if there is no such message within `reach`.
+
+        A broken row without an account is within the reach of those only who may see everything.
+        """
+        ...
+
+    async def contacts(self, search: str | None, *, limit: int, before: Before | None) -> list[ContactItem]:
+        """Newest first by (created_at, id). `search` is part of a name, or of a number whatever its separators."""
+        ...
+
+    async def bot_profile(self, account_id: AccountId) -> BotProfileRow | None:
+        """The stored profile as it is shown; None if nothing is stored."""
+        ...
+
+    async def outcome(self, account_id: AccountId, message_id: MessageId) -> Outcome | None:
+        """Where an outbound message stands, also one that the existing system sent. None for inbound ones."""
+        ...
+
+    async def account_by_verify_token(self, token: str) -> AccountId | None:
+        """The account, active or not, whose verify token this is; looked up by keyed digest."""
+        ...
+
+    async def app_secrets(self) -> list[AppSecret]:
+        """The app secrets that accounts have of their own. Raises `SecretUnreadable`."""
+        ...
+
+    async def ping(self) -> None:
+        """One trivial query, at most 2 s."""
+        ...

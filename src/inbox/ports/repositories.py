@@ -1,0 +1,286 @@
+"""What changes inside a transaction, one repository per noun.
+
+Tenant data names its account in every call. All methods raise `DatabaseUnavailable` and `DatabaseTimeout`.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from inbox.domain.access import Actor, Grant, Reach, Subject
+from inbox.domain.accounts import Account, AccountChange, Channel, NewAccount
+from inbox.domain.audit import Action
+from inbox.domain.bot import Profile
+from inbox.domain.contacts import Address, ContactChange
+from inbox.domain.conversations import Conversation
+from inbox.domain.ids import AccountId, ContactId, ConversationId, MessageId, UserId
+from inbox.ports.records import BotTurn, History, IdempotencyKey, Missing, NewApiKey, NewMessage, Role, RoleChange
+from inbox.ports.views import ApiKeyItem, ContactItem, ConversationRow, RoleRow
+
+
+class Accounts(Protocol):
+    async def add(self, account_id: AccountId, new: NewAccount) -> None:
+        """Raises `SlugTaken`, `PhoneNumberIdTaken`."""
+        ...
+
+    async def put_default(self, account_id: AccountId, new: NewAccount) -> AccountId:
+        """The account from the environment: created, or overwritten under its slug. Raises `PhoneNumberIdTaken`."""
+        ...
+
+    async def get(self, account_id: AccountId) -> Account | None: ...
+
+    async def lock(self, account_id: AccountId) -> Account:
+        """The row, locked until the transaction ends: no conversation of it can begin. Raises `AccountNotFound`."""
+        ...
+
+    async def change(self, account_id: AccountId, change: AccountChange) -> None:
+        """Writes what `change` names. A new access token ends a pause.
+
+        Raises `AccountNotFound`, `SlugTaken`, `PhoneNumberIdTaken`.
+        """
+        ...
+
+    async def remove(self, account_id: AccountId) -> bool:
+        """Deletes a locked account with what hangs on it and returns True; False if it has conversations.
+
+        Then nothing changes: the account can only be deactivated.
+        """
+        ...
+
+    async def channel(self, account_id: AccountId) -> Channel:
+        """Raises `AccountNotFound`, `SecretUnreadable`."""
+        ...
+
+
+class Contacts(Protocol):
+    """Contacts belong to the whole installation."""
+
+    async def add(self, contact_id: ContactId, number: str, display_name: str | None) -> ContactItem:
+        """`number` in digits as WhatsApp sends them. Raises `WhatsAppNumberTaken`."""
+        ...
+
+    async def change(self, contact_id: ContactId, change: ContactChange) -> ContactItem:
+        """Writes what `change` names. A name of a person stays whatever WhatsApp says later.
+
+        One that is taken away lets WhatsApp's count again. Raises `ContactNotFound`, `WhatsAppNumberTaken`, and
+        `ContactInUse` for another number of somebody with conversations.
+        """
+        ...
+
+    async def remove(self, contact_id: ContactId) -> None:
+        """Raises `ContactNotFound`, `ContactInUse`."""
+        ...
+
+
+class Conversations(Protocol):
+    """What names an account raises `ConversationNotFound` for a conversation that the account does not have."""
+
+    async def lock(self, account_id: AccountId, conversation_id: ConversationId) -> Conversation:
+        """The row, locked until the transaction ends. Raises `ConversationNotFound`."""
+        ...
+
+    async def find_or_create(self, account_id: AccountId, to: Address, now: datetime) -> tuple[ConversationId, bool]:
+        """The conversation with `to`, and whether it is new: then it is empty, with the bot off, updated `now`.
+
+        Raises `AccountNotFound`.
+        """
+        ...
+
+    async def mark(
+        self,
+        reach: Reach,
+        conversation_id: ConversationId,
+        *,
+        is_read: bool | None = None,
+        is_favorite: bool | None = None,
+    ) -> ConversationRow | None:
+        """Sets `unread_count` to 0, or to at least 1; sets the favourite mark. None leaves things as they are.
+
+        None is also the answer if there is no such conversation within `reach`.
+        """
+        ...
+
+    async def contact_name(self, account_id: AccountId, conversation_id: ConversationId) -> str | None:
+        """The name, else the number, of the conversation's contact."""
+        ...
+
+    async def switch_bot(
+        self, account_id: AccountId, conversation_id: ConversationId, *, enabled: bool
+    ) -> ConversationRow:
+        """Sets the operator's switch, raises the epoch and ends a hand-over."""
+        ...
+
+    async def raise_epoch(self, account_id: AccountId, conversation_id: ConversationId) -> None: ...
+
+    async def hand_over(
+        self, account_id: AccountId, conversation_id: ConversationId, reason: str, now: datetime, *, switch_off: bool
+    ) -> None:
+        """Marks that a person has to go on; the epoch stays.
+
+        `switch_off` also turns the bot off (the customer asked for a person).
+        """
+        ...
+
+    async def take_back(self, account_id: AccountId, conversation_id: ConversationId) -> None:
+        """The bot answers again after a hand-over that was not the operator's. Nothing happens while it is off."""
+        ...
+
+    async def touch(
+        self, account_id: AccountId, conversation_id: ConversationId, at: datetime, *, by_bot: bool = False
+    ) -> None:
+        """`updated_at` moves forward to `at`, never back; `bot_last_reply_at` too for the bot."""
+        ...
+
+
+class Messages(Protocol):
+    async def queue(self, new: NewMessage) -> None:
+        """Stores the message as `pending` and its outbox row as `queued`, and enqueues its lane.
+
+        One per (turn, part): a second one changes nothing. Raises `ConversationNotFound`.
+        """
+        ...
+
+    async def add_failed(self, new: NewMessage, *, reason: str, error_code: int | None, error_message: str) -> None:
+        """Stores a message that will not be sent, with an outbox row `failed`.
+
+        `reason` is the code of the error, `error_message` what the operator reads. One per (turn, part), like `queue`.
+        Raises `ConversationNotFound`.
+        """
+        ...
+
+    async def remember(self, key: IdempotencyKey, message_id: MessageId) -> MessageId | None:
+        """Claims an idempotency key for `message_id`; returns the earlier message if the key is known.
+
+        Waits for a first request that is still running. The message is stored afterwards, in the same transaction:
+        without it the commit fails. Raises `IdempotencyKeyReused` if the body differs.
+        """
+        ...
+
+    async def history(self, account_id: AccountId, conversation_id: ConversationId, limit: int) -> list[History]:
+        """The newest `limit` messages, oldest first.
+
+        Without system rows, reactions, and failed messages of ours, which the customer never got. JSON that the
+        existing system stored as text reads as in the list of messages.
+        """
+        ...
+
+
+class Bot(Protocol):
+    async def profile(self, account_id: AccountId) -> Profile | None: ...
+
+    async def put_profile(self, profile: Profile) -> None:
+        """Replaces the whole profile. Raises `AccountNotFound`."""
+        ...
+
+    async def open_turn(self, turn: BotTurn) -> BotTurn | None:
+        """Stores the turn, or returns the open one of the same trigger and epoch.
+
+        None if that one is closed already. Raises `ConversationNotFound`.
+        """
+        ...
+
+    async def close_turn(
+        self,
+        turn: BotTurn,
+        state: str,
+        *,
+        reason: str | None = None,
+        answer: str | None = None,
+        model: str | None = None,
+        tokens: tuple[int, int] = (0, 0),
+    ) -> None:
+        """`state` is `answered`, `handed_over`, `dropped` or `silent`. A closed turn stays as it is."""
+        ...
+
+
+class Members(Protocol):
+    """People. What changes rights is preceded by `Transaction.change_rights`."""
+
+    async def sign_in(
+        self, subject: Subject, *, bootstrap_email: str | None, default_role: str | None
+    ) -> tuple[Action, ...]:
+        """Makes the user's row at the first sign-in, once however many come at the same time; returns what was done.
+
+        The first administrator: while no active global administrator exists, the user with the verified bootstrap
+        e-mail, or, without one, the user whose row is the first. Other new users get `default_role`, once.
+        """
+        ...
+
+    async def make_admin(self, subject: Subject) -> None:
+        """The user exists, is active and holds the role `admin` globally. Raises `RoleNotFound`."""
+        ...
+
+    async def assign(self, user_id: UserId, role_slug: str, account_id: AccountId | None) -> None:
+        """Gives the role, for all accounts if `account_id` is None. Raises `RoleNotFound`, `UserNotFound`."""
+        ...
+
+    async def add(self, subject: Subject) -> None:
+        """An active row for somebody who has not signed in yet. One that is there stays as it is."""
+        ...
+
+    async def lock(self, user_id: UserId) -> None:
+        """The user's row is locked until the transaction ends. Raises `UserNotFound`."""
+        ...
+
+    async def actor(self, user_id: UserId) -> Actor | None:
+        """The person with every grant that counts now; after `change_rights` nobody changes them meanwhile."""
+        ...
+
+    async def set_active(self, user_id: UserId, *, is_active: bool) -> None:
+        """Raises `UserNotFound`."""
+        ...
+
+    async def replace_roles(self, user_id: UserId, assignments: Sequence[tuple[UUID, AccountId | None]]) -> None:
+        """The complete new set of (role id, account); equal ones collapse.
+
+        Raises `UserNotFound`, `RoleNotFound`, `AccountNotFound`.
+        """
+        ...
+
+    async def replace_overrides(self, user_id: UserId, overrides: Sequence[Grant]) -> None:
+        """The complete new set; equal ones collapse, a deny beats an allow of the same scope.
+
+        Raises `UserNotFound`, `AccountNotFound`.
+        """
+        ...
+
+    async def has_admin(self) -> bool:
+        """True while an active person holds the role `admin` globally, with users.manage and roles.manage in effect."""
+        ...
+
+
+class Roles(Protocol):
+    """Every change is preceded by `Transaction.change_rights`."""
+
+    async def get(self, role_id: UUID) -> RoleRow | None: ...
+
+    async def missing(
+        self, *, roles: Collection[UUID] = (), accounts: Collection[UUID] = (), codes: Collection[str] = ()
+    ) -> Missing:
+        """Which of the roles, accounts and permission codes that a change is about to refer to do not exist."""
+        ...
+
+    async def add(self, role: Role) -> RoleRow:
+        """Raises `SlugTaken`."""
+        ...
+
+    async def change(self, role_id: UUID, change: RoleChange) -> RoleRow:
+        """Writes what `change` names. Raises `RoleNotFound`, `SlugTaken`."""
+        ...
+
+    async def remove(self, role_id: UUID) -> None:
+        """With its assignments. Raises `RoleNotFound`."""
+        ...
+
+
+class ApiKeys(Protocol):
+    """Every change is preceded by `Transaction.change_rights`."""
+
+    async def add(self, key: NewApiKey) -> ApiKeyItem:
+        """The key as it is shown. Equal grants collapse. Raises `AccountNotFound`."""
+        ...
+
+    async def revoke(self, key_id: UUID, now: datetime) -> str:
+        """Ends the key and returns its name; a second time changes nothing. Raises `ApiKeyNotFound`."""
+        ...
