@@ -1,6 +1,6 @@
 """Local accounts on a real database, with a clock that the tests move."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -9,14 +9,18 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import SEALER
+from identity.running import ADMIN, Service
+from identity.running import PASSWORD as ADMIN_PASSWORD
 from inbox.adapters.identity.attempts import Limits
-from inbox.adapters.identity.local import LocalIdentity, LocalSignIn
+from inbox.adapters.identity.local import LocalSignIn
+from inbox.adapters.identity.local_identity import LocalIdentity
 from inbox.adapters.identity.local_tokens import LocalTokens
 from inbox.adapters.identity.passwords import Passwords
 from inbox.domain.errors import SignInRefused
 from inbox.ports.database import Database
 from inbox.ports.identity import AuthUser, Client, Session
 from inbox.ports.local_accounts import LocalSession, LocalUser
+from main.command import free_port, inbox, started
 
 ISSUER = "https://inbox.faro.example/auth/v1"
 EMAIL, PASSWORD = "ana@faro.example", "correct horse battery"
@@ -115,3 +119,15 @@ def clock() -> Clock:
 @pytest.fixture
 async def local(database: Database, clock: Clock, passwords: Passwords) -> Local:
     return Local(database, clock, passwords, None)
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The command, serving, with a database of its own."""
+    home, port = tmp_path_factory.mktemp("home"), free_port()
+    made = inbox("create-admin", ADMIN, "--password-stdin", home=home, stdin=f"{ADMIN_PASSWORD}\n")
+    assert made.returncode == 0, made.stderr
+    with started("serve", "--port", str(port), home=home, META_APP_SECRET="s") as running:
+        running.line("serving on http")
+        yield Service(port)
+        running.end()

@@ -31,6 +31,10 @@ GONE = Gone.GONE
 class Forger:
     """Signs what it is told to, as the issuer `issuer`, at the time `now`."""
 
+    alg = "ES256"
+    elsewhere = "https://evil.example"
+    """Where an attacker would like us to look for keys."""
+
     def __init__(self, issuer: str, now: datetime, key: SigningKey | None = None) -> None:
         self.issuer = issuer
         self.now = int(now.timestamp())
@@ -62,19 +66,19 @@ class Forger:
         return _changed(claims, changes)
 
     def header(self, **changes: object) -> dict[str, Any]:
-        return _changed({"alg": "ES256", "kid": self.kid, "typ": "JWT"}, changes)
+        return _changed({"alg": self.alg, "kid": self.kid, "typ": "JWT"}, changes)
 
     def token(self, header: dict[str, Any] | None = None, **claims: object) -> str:
         return self.sign(json.dumps(header or self.header()), json.dumps(self.claims(**claims)))
 
     def sign(self, header: str | bytes, payload: str | bytes) -> str:
         """Any two texts, properly signed with the key."""
-        signed = f"{_b64(header)}.{_b64(payload)}"
-        return f"{signed}.{_b64(ECAlgorithm(ECAlgorithm.SHA256).sign(signed.encode(), self.private))}"
+        signed = f"{b64(header)}.{b64(payload)}"
+        return f"{signed}.{b64(ECAlgorithm(ECAlgorithm.SHA256).sign(signed.encode(), self.private))}"
 
     def hmac_token(self, secret: bytes, alg: str = "HS256", **claims: object) -> str:
-        signed = f"{_b64(json.dumps(self.header(alg=alg)))}.{_b64(json.dumps(self.claims(**claims)))}"
-        return f"{signed}.{_b64(hmac.digest(secret, signed.encode(), hashlib.sha256))}"
+        signed = f"{b64(json.dumps(self.header(alg=alg)))}.{b64(json.dumps(self.claims(**claims)))}"
+        return f"{signed}.{b64(hmac.digest(secret, signed.encode(), hashlib.sha256))}"
 
     def public(self, encoding: Encoding, form: PublicFormat) -> bytes:
         return self.private.public_key().public_bytes(encoding, form)
@@ -87,7 +91,7 @@ def _changed(members: dict[str, Any], changes: dict[str, object]) -> dict[str, A
     return {name: value for name, value in (members | changes).items() if value is not GONE}
 
 
-def _b64(text: str | bytes) -> str:
+def b64(text: str | bytes) -> str:
     raw = text.encode() if isinstance(text, str) else text
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
@@ -111,12 +115,12 @@ def _embedded_key(forger: Forger) -> str:
     return other.token(forger.header(jwk=other.jwk()))
 
 
-def _other_key(forger: Forger, **header: object) -> str:
+def other_key(forger: Forger, **header: object) -> str:
     other = Forger(forger.issuer, datetime.fromtimestamp(forger.now).astimezone())
     return other.token(forger.header(**header))
 
 
-def _cut(token: str, part: int) -> str:
+def cut(token: str, part: int) -> str:
     parts = token.split(".")
     parts[part] = ""
     return ".".join(parts)
@@ -130,7 +134,7 @@ def _flipped(token: str, part: int) -> str:
 
 
 def _unsigned(forger: Forger, alg: str) -> str:
-    return _cut(forger.token(forger.header(alg=alg)), 2)
+    return cut(forger.token(forger.header(alg=alg)), 2)
 
 
 def _renamed(forger: Forger, alg: str) -> str:
@@ -164,10 +168,10 @@ SIGNATURE_ATTACKS: dict[str, Attack] = {
     "HS512 with the public key": lambda f: f.hmac_token(f.public(PEM, SPKI), alg="HS512"),
     "ES256 in name, HMAC in truth": lambda f: f.hmac_token(f.public(PEM, SPKI), alg="ES256"),
     "RS256 with another key": _rs256,
-    "another key under our kid": _other_key,
+    "another key under our kid": other_key,
     "another key, embedded as jwk": _embedded_key,
-    "another key, jku": lambda f: _other_key(f, jku="https://evil.example/jwks.json"),
-    "another key, x5u": lambda f: _other_key(f, x5u="https://evil.example/cert.pem"),
+    "another key, jku": lambda f: other_key(f, jku=f"{f.elsewhere}/jwks.json"),
+    "another key, x5u": lambda f: other_key(f, x5u=f"{f.elsewhere}/cert.pem"),
     "kid missing": lambda f: f.token(f.header(kid=GONE)),
     "kid null": lambda f: f.token(f.header(kid=None)),
     "kid a number": lambda f: f.token(f.header(kid=1)),
@@ -187,20 +191,20 @@ SIGNATURE_ATTACKS: dict[str, Attack] = {
     "header a string": lambda f: f.sign('"ES256"', json.dumps(f.claims())),
     "header empty": lambda f: f.sign("{}", json.dumps(f.claims())),
     "header not JSON": lambda f: f.sign("{", json.dumps(f.claims())),
-    "header not UTF-8": lambda f: f.sign(b'{"alg":"ES256","kid":"\xff"}', json.dumps(f.claims())),
+    "header not UTF-8": lambda f: f.sign(b'{"alg":"%b","kid":"\xff"}' % f.alg.encode(), json.dumps(f.claims())),
     "header with alg twice": lambda f: f.sign(
-        f'{{"alg":"none","alg":"ES256","kid":"{f.kid}"}}', json.dumps(f.claims())
+        f'{{"alg":"none","alg":"{f.alg}","kid":"{f.kid}"}}', json.dumps(f.claims())
     ),
-    "header nested deep": lambda f: f.sign(f'{{"alg":"ES256","kid":"{f.kid}","x":{_deep(1500)}}}', "{}"),
-    "signature missing": lambda f: _cut(f.token(), 2),
-    "signature of zeros": lambda f: f"{f.token().rpartition('.')[0]}.{_b64(bytes(64))}",
+    "header nested deep": lambda f: f.sign(f'{{"alg":"{f.alg}","kid":"{f.kid}","x":{_deep(1500)}}}', "{}"),
+    "signature missing": lambda f: cut(f.token(), 2),
+    "signature of zeros": lambda f: f"{f.token().rpartition('.')[0]}.{b64(bytes(64))}",
     "signature cut": lambda f: f.token()[:-8],
     "signature changed": lambda f: _flipped(f.token(), 2),
-    "signature in DER": lambda f: f"{f.token().rpartition('.')[0]}.{_b64(b'0' * 70)}",
+    "signature in DER": lambda f: f"{f.token().rpartition('.')[0]}.{b64(b'0' * 70)}",
     "signature of another token": lambda f: f.token(aal="aal2").rpartition(".")[0] + "." + f.token().rpartition(".")[2],
     "payload changed": lambda f: _flipped(f.token(), 1),
-    "payload missing": lambda f: _cut(f.token(), 1),
-    "header missing": lambda f: _cut(f.token(), 0),
+    "payload missing": lambda f: cut(f.token(), 1),
+    "header missing": lambda f: cut(f.token(), 0),
     "four parts": lambda f: f"{f.token()}.x",
     "five parts, like an encrypted token": lambda f: f"{f.token()}.x.x",
     "padding": lambda f: f"{f.token()}==",
@@ -284,6 +288,17 @@ GARBAGE = [
     "e30.e30.e30", "bnVsbA.e30.e30", "W10.e30.e30", "user:", "user:1", "' or 1=1 --", "sb_publishable_x",
 ]  # fmt: skip
 """Texts that are no tokens at all."""
+
+
+class SecretForger(Forger):
+    """Somebody who holds the shared secret of a project: every claim is theirs to choose, properly signed."""
+
+    alg = "HS256"
+    secret = b""
+
+    def sign(self, header: str | bytes, payload: str | bytes) -> str:
+        signed = f"{b64(header)}.{b64(payload)}"
+        return f"{signed}.{b64(hmac.digest(self.secret, signed.encode(), hashlib.sha256))}"
 
 
 def rsa_key(kid: str, bits: int = 2048) -> tuple[rsa.RSAPrivateKey, dict[str, Any]]:

@@ -12,13 +12,14 @@ from identity.contract import IdentityCases, SignedCases
 from identity.forging import Forger
 from identity.keyserver import KeyServer
 from inbox.adapters.identity.fake import FakeIdentity
-from inbox.adapters.identity.local import LocalIdentity
+from inbox.adapters.identity.local_identity import LocalIdentity
 from inbox.adapters.identity.local_tokens import LocalTokens
 from inbox.adapters.identity.supabase import SupabaseIdentity
 from inbox.domain.access import Subject
 from inbox.domain.errors import DatabaseUnavailable
 from inbox.domain.ids import UserId
 from inbox.domain.upstream_errors import IdentityUnreachable
+from inbox.kit.breaker import Breakers
 from inbox.kit.http import ApiClient
 from inbox.kit.resilience import Guard, Policy
 from inbox.ports.identity import Identity
@@ -117,12 +118,14 @@ class SupabaseSide:
         server.keys = [self._forger.jwk()]
         self.identity = self.new_identity(server.url)
 
-    def new_identity(self, url: str, *, is_email_trusted: bool = False) -> SupabaseIdentity:
+    def new_identity(
+        self, url: str, breakers: Breakers | None = None, *, is_email_trusted: bool = False
+    ) -> SupabaseIdentity:
         api = ApiClient("supabase", url)
         self.apis.append(api)
         return SupabaseIdentity(
             api,
-            Guard("supabase", POLICY),
+            Guard("supabase", POLICY, breakers, "supabase"),
             issuers=[self.issuer],
             clock=self.clock,
             is_email_trusted=is_email_trusted,

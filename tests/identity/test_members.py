@@ -6,10 +6,13 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import execute
-from inbox.domain.access import Permission, Subject
-from inbox.domain.errors import UserDisabled
+from inbox.adapters.cache.off import NoCache
+from inbox.domain.access import ActorKind, Permission, Subject
+from inbox.domain.errors import InvalidToken, UserDisabled
+from inbox.domain.ids import UserId, uuid7
 from inbox.ports.database import Database
 from inbox.services.members import Members
+from inbox.services.rights import Rights
 from member_builders import a_subject, a_user, give_role, roles_of, seed_roles
 from statement_counts import counting
 
@@ -22,7 +25,8 @@ async def _roles(engine: AsyncEngine) -> None:
 
 
 def members(database: Database, *, bootstrap: str | None = None, default_role: str | None = None) -> Members:
-    return Members(database, bootstrap_email=bootstrap, default_role=default_role)
+    rights = Rights(database, NoCache())
+    return Members(database, rights, bootstrap_email=bootstrap, default_role=default_role)
 
 
 def the_boss(*, is_verified: bool = True) -> Subject:
@@ -34,7 +38,7 @@ async def test_the_first_sign_in_makes_a_member(database: Database, engine: Asyn
     subject = a_subject(email="ana@faro.example", display_name="Ana Ruiz")
     actor = await members(database).sign_in(subject)
     assert (actor.user_id, actor.email, actor.grants) == (subject.user_id, "ana@faro.example", ())
-    me = await database.queries.me(actor)
+    me = await database.team.me(actor)
     assert (me.profile.display_name, me.permissions.everywhere, me.roles) == ("Ana Ruiz", [], [])
 
 
@@ -54,6 +58,18 @@ async def test_the_default_role_is_given_once_and_never_back(database: Database,
     assert actor.holds(Permission.CONVERSATIONS_VIEW)
     await execute(engine, "delete from app_user_roles where user_id = :user", user=subject.user_id)
     assert (await service.sign_in(subject)).grants == ()
+
+
+async def test_joining_and_the_first_administration_leave_a_trail_once(database: Database, engine: AsyncEngine) -> None:
+    first, second = a_subject(), a_subject()
+    for subject in (first, first, second, second):
+        await members(database).sign_in(subject)
+    trail = await execute(engine, "select action, target, actor_id from audit_entries order by at, id")
+    assert [(row.action, row.target, row.actor_id) for row in trail] == [
+        ("member.joined", str(first.user_id), first.user_id),
+        ("member.admin_made", str(first.user_id), first.user_id),
+        ("member.joined", str(second.user_id), second.user_id),
+    ]
 
 
 async def test_many_first_requests_at_once_make_one_member_and_one_administrator(
@@ -108,5 +124,13 @@ async def test_the_bootstrap_address_gets_nothing_while_there_is_an_administrato
 ) -> None:
     await give_role(engine, await a_user(engine), "admin")
     boss = the_boss()
-    for _ in range(2):
-        assert (await members(database, bootstrap=BOSS).sign_in(boss)).grants == ()
+    await members(database, bootstrap=BOSS).sign_in(boss)
+    version = await database.team.rights_version()
+    assert (await members(database, bootstrap=BOSS).sign_in(boss)).grants == ()
+    assert await database.team.rights_version() == version
+
+
+async def test_a_key_without_a_row_is_no_key_and_makes_no_member(database: Database, engine: AsyncEngine) -> None:
+    with pytest.raises(InvalidToken):
+        await members(database).sign_in(Subject(user_id=UserId(uuid7()), kind=ActorKind.API_KEY))
+    assert await execute(engine, "select 1 from app_users") == []

@@ -340,9 +340,7 @@ async def test_health_and_settings_need_nothing(client: httpx.AsyncClient) -> No
     assert (settings["disable_signup"], settings["external"]["email"]) == (True, True)
 
 
-@pytest.mark.parametrize(
-    "path", ["signup", "recover", "otp", "verify", "admin/users", "invite", "authorize", "magiclink"]
-)
+@pytest.mark.parametrize("path", ["signup", "recover", "otp", "admin/users", "invite", "authorize", "magiclink"])
 async def test_there_is_no_sign_up_and_no_recovery(client: httpx.AsyncClient, path: str) -> None:
     assert (await client.post(f"/auth/v1/{path}", json={})).status_code == 404
 

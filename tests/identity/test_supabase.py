@@ -13,7 +13,8 @@ from identity.keyserver import KeyServer
 from identity.test_identity import SupabaseSide
 from inbox.adapters.identity.supabase import SupabaseSecretIdentity
 from inbox.domain.errors import InvalidToken
-from inbox.domain.upstream_errors import IdentityNotConfigured, IdentityUnreachable
+from inbox.domain.upstream_errors import IdentityDown, IdentityNotConfigured, IdentityUnreachable
+from inbox.kit.breaker import Breakers, Circuit
 
 SECRET = b"an-invented-secret-of-more-than-32-bytes"
 
@@ -84,11 +85,10 @@ async def test_a_revoked_key_fails_with_the_next_set(side: SupabaseSide) -> None
         (200, b"<html>hello</html>"),
         (200, b"[]"),
         (200, b'{"keys":'),
-        (200, None),
     ],
 )
 async def test_a_provider_in_trouble_is_unreachable_and_known_keys_still_verify(
-    side: SupabaseSide, status: int, body: bytes | None
+    side: SupabaseSide, status: int, body: bytes
 ) -> None:
     token, user_id = await side.person("ana")
     await side.identity.authenticate(token)
@@ -97,6 +97,30 @@ async def test_a_provider_in_trouble_is_unreachable_and_known_keys_still_verify(
     assert (await side.identity.authenticate(token)).user_id == user_id
     with pytest.raises(IdentityUnreachable):
         await side.new_identity(side.server.url).authenticate(token)
+
+
+async def test_a_provider_that_cannot_be_reached_is_down_and_known_keys_still_verify(side: SupabaseSide) -> None:
+    token, user_id = await side.person("ana")
+    await side.identity.authenticate(token)
+    side.server.body = None
+    side.ticks[0] += 3000
+    assert (await side.identity.authenticate(token)).user_id == user_id
+    for url in (side.server.url, "http://127.0.0.1:9"):
+        with pytest.raises(IdentityDown):
+            await side.new_identity(url).authenticate(token)
+
+
+async def test_an_open_circuit_is_an_outage_that_names_its_end(side: SupabaseSide) -> None:
+    token, _ = await side.person("ana")
+    side.server.status = 500
+    breakers = Breakers([Circuit(name="supabase", threshold=2, stays_open=30.0)])
+    for _ in range(2):
+        with pytest.raises(IdentityUnreachable):
+            await side.new_identity(side.server.url, breakers).authenticate(token)
+    with pytest.raises(IdentityDown) as caught:
+        await side.new_identity(side.server.url, breakers).authenticate(token)
+    assert 0 < (caught.value.retry_after or 0) <= 30
+    assert side.server.asked == 2
 
 
 async def test_a_project_without_asymmetric_keys_is_a_fault_of_the_configuration(side: SupabaseSide) -> None:

@@ -55,6 +55,11 @@ class Sealer:
         """
         return cls([_entry(part.strip(), place) for place, part in enumerate(text.split(","), start=1)])
 
+    @property
+    def newest(self) -> str:
+        """The id of the key that seals. Ids are no secrets."""
+        return self._newest
+
     def seal(self, plaintext: str, *, table: str, column: str, row_id: UUID | str) -> bytes:
         """The envelope to store in `table.column` of row `row_id`."""
         head = bytes([_VERSION, len(self._newest)]) + self._newest.encode()

@@ -10,6 +10,8 @@ import msgspec
 from inbox.ports.identity import Client
 from inbox.ports.local_accounts import LocalAccounts
 
+KEPT_FOR: Final = timedelta(days=1)
+
 _V6_PREFIX: Final = 64
 
 
@@ -37,15 +39,40 @@ class Attempts:
         """Counts one attempt. Seconds until the next window if it is one too many, else None."""
         limits = self._limits
         origin = _origin(client.address)
-        elapsed = int(now.timestamp()) % limits.window
-        window_start = now.replace(microsecond=0) - timedelta(seconds=elapsed)
+        window_start, left = self._window(now)
         # Everybody locks the row of an address first. A flood from one address stops there and makes no more rows.
-        is_allowed = await accounts.count_attempt(self._digest("address", origin), window_start) <= limits.address
+        is_allowed = await self._of_address(accounts, origin, window_start) <= limits.address
         if is_allowed:
             of_pair = await accounts.count_attempt(self._digest("pair", origin, email), window_start)
             of_email = await accounts.count_attempt(self._digest("email", email), window_start)
             is_allowed = of_pair <= limits.pair and of_email <= limits.email
-        return None if is_allowed else float(limits.window - elapsed)
+        return None if is_allowed else left
+
+    async def count_address(self, accounts: LocalAccounts, client: Client, now: datetime) -> float | None:
+        """Like `count`, for an attempt that names nobody."""
+        window_start, left = self._window(now)
+        tried = await self._of_address(accounts, _origin(client.address), window_start)
+        return None if tried <= self._limits.address else left
+
+    async def count_stranger(self, accounts: LocalAccounts, client: Client, now: datetime) -> None:
+        """Notes a failure of somebody who has no account. It limits nothing: see `LocalSignIn`."""
+        window_start, _ = self._window(now)
+        await accounts.count_attempt(self._digest("stranger", _origin(client.address)), window_start)
+
+    async def _of_address(self, accounts: LocalAccounts, origin: str, window_start: datetime) -> int:
+        """Counts. The first attempt of a window also removes what nobody needs any more.
+
+        So a flood from many addresses clears up after itself.
+        """
+        tried = await accounts.count_attempt(self._digest("address", origin), window_start)
+        if tried == 1:
+            await accounts.forget_attempts(window_start - KEPT_FOR)
+        return tried
+
+    def _window(self, now: datetime) -> tuple[datetime, float]:
+        """When the window of `now` began, and the seconds until the next one."""
+        elapsed = int(now.timestamp()) % self._limits.window
+        return now.replace(microsecond=0) - timedelta(seconds=elapsed), float(self._limits.window - elapsed)
 
     def _digest(self, *parts: str) -> bytes:
         return hmac.digest(self._key, "\0".join(parts).encode("utf-8", "surrogatepass"), "sha256")

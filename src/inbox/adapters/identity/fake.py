@@ -27,6 +27,11 @@ class FakeIdentity:
         """From now on every call raises `outage`; None ends it."""
         self._outage = outage
 
+    async def probe(self) -> bool:
+        if self._outage is not None:
+            raise self._outage
+        return True
+
     async def authenticate(self, token: str) -> Subject:
         if self._outage is not None:
             raise self._outage

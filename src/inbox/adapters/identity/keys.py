@@ -87,7 +87,7 @@ class KeyRing:
         """A copy of the last failure: one shared object would collect the tracebacks of all who met it."""
         if self._failure is None:
             return IdentityUnreachable("The keys could not be read.")
-        return type(self._failure)(str(self._failure))
+        return type(self._failure)(str(self._failure), retry_after=self._failure.retry_after)
 
     async def _load(self, now: float) -> None:
         try:

@@ -1,7 +1,5 @@
 """Local accounts: people who sign in at this service itself, with e-mail and password. A subset of GoTrue."""
 
-import hashlib
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -10,25 +8,29 @@ from uuid import UUID
 import msgspec
 
 from inbox.adapters.identity.attempts import Attempts, Limits
+from inbox.adapters.identity.links import digest
 from inbox.adapters.identity.local_tokens import LIFETIME, LocalTokens
+from inbox.adapters.identity.newcomers import is_address, new_user, normal
 from inbox.adapters.identity.passwords import Passwords, check_strength
 from inbox.adapters.identity.refresh_tokens import RefreshTokens
-from inbox.adapters.identity.tokens import Claims, display_name
-from inbox.domain.access import Subject
+from inbox.adapters.identity.tokens import Claims
+from inbox.domain.access import ActorKind
+from inbox.domain.audit import Action, AuditEntry
 from inbox.domain.errors import InvalidToken, SignInRefused
-from inbox.domain.ids import UserId, uuid7
-from inbox.ports.database import Database
+from inbox.domain.ids import uuid7
+from inbox.ports.database import Database, Transaction
 from inbox.ports.identity import AuthUser, Client, Session
-from inbox.ports.local_accounts import LocalAccounts, LocalSession, LocalUser
+from inbox.ports.local_accounts import LocalAccounts, LocalSession, LocalUser, Purpose
 
 SESSION_FOR: Final = timedelta(days=30)
 """A sign-in lasts no longer than this, however often it is refreshed."""
 REUSE_FOR: Final = timedelta(seconds=10)
-REMEMBERED_FOR: Final = timedelta(seconds=30)
-"""A logout, a ban and a password change take effect on access tokens within this time in every process."""
+PASSWORD_SETTABLE_FOR: Final = timedelta(hours=1)
+"""How long the session that a link began lasts, unless a password is set in it: until then nobody has proven more than
+that they hold the link."""
 
-_REMEMBERED: Final = 10_000
-_EMAIL_CHARACTERS: Final = 254
+_BY_LINK: Final = "otp"
+_BY_PASSWORD: Final = "password"  # noqa: S105 - a word
 _USER_AGENT_CHARACTERS: Final = 300
 _TRIES: Final = 3
 _REPLAYED: Final = "replayed"
@@ -69,18 +71,39 @@ class LocalSignIn:
         return _shown(user)
 
     async def password(self, email: str, password: str, client: Client) -> Session:
-        email = _normal(email)
+        email = normal(email)
         now = self._clock()
         for _ in range(_TRIES):
             user = await self._proven(email, password, client, now)
-            if _is_banned(user, now):
-                raise SignInRefused(400, "user_banned", "User is banned")
-            if user.email_confirmed_at is None:
-                raise SignInRefused(400, "email_not_confirmed", "Email not confirmed")
+            if (refusal := _refusal(user, now)) is not None:
+                await self._note_failure(user, client, now, refusal)
+                raise refusal
             session = await self._begin(user, password, client, now)
             if session is not None:
                 return session
         raise _credentials_refused()
+
+    async def verify(self, token: str, purpose: Purpose, client: Client) -> Session:
+        now = self._clock()
+        async with self._database.transaction() as tx:
+            wait = await self._attempts.count_address(tx.local_accounts, client, now)
+        _refuse_if_limited(wait)
+        key = await self._tokens.signing_key()
+        async with self._database.transaction() as tx:
+            accounts = tx.local_accounts
+            user_id = await accounts.use_link(digest(token), purpose, now)
+            if user_id is None:
+                raise _link_refused()
+            await accounts.confirm(user_id, now)
+            await accounts.signed_in(user_id, now)
+            user = await accounts.user(user_id)
+            if user is None:
+                raise _link_refused()
+            if user.is_banned(now):  # and the link stays good: it may be used when the ban is over
+                raise SignInRefused(403, "user_banned", "User is banned")
+            session = await self._open(tx, user, _BY_LINK, client, now)
+        access_token = self._tokens.issue(user, session, key, now)
+        return self._answer(user, session, access_token, now)
 
     async def refresh(self, refresh_token: str) -> Session:
         try:
@@ -98,6 +121,7 @@ class LocalSignIn:
             if reuse == _REPLAYED:
                 # Committed, not raised from within: the error must not bring the session back.
                 await accounts.end_sessions(user.id, only=session.id)
+                await tx.audit(_line(Action.SESSION_REPLAYED, user, is_theirs=False))
             elif reuse is None:
                 session = msgspec.structs.replace(
                     session, refresh_counter=session.refresh_counter + 1, refreshed_at=now
@@ -111,38 +135,41 @@ class LocalSignIn:
     async def user(self, token: str) -> AuthUser:
         claims = await self._claims(token)
         async with self._database.transaction() as tx:
-            user = await self._signed_in(tx.local_accounts, claims)
+            user, _ = await self._signed_in(tx.local_accounts, claims)
         return _shown(user)
 
     async def change_password(self, token: str, new: str, current: str | None, client: Client) -> AuthUser:
         claims = await self._claims(token)
         now = self._clock()
         async with self._database.transaction() as tx:
-            user = await self._signed_in(tx.local_accounts, claims)
+            user, session = await self._signed_in(tx.local_accounts, claims)
             wait = await self._attempts.count(tx.local_accounts, user.email, client, now)
         _refuse_if_limited(wait)
-        if not current:
-            message = "Current password required when setting new password."
-            raise SignInRefused(400, "current_password_required", message)
-        if not await self._passwords.verify(user.password_hash, current):
-            raise SignInRefused(400, "current_password_invalid", "Current password is not correct.")
-        if new == current:
-            message = "New password should be different from the old password."
-            raise SignInRefused(422, "same_password", message)
+        is_by_link = _may_set_password(session, now)
+        if not is_by_link:
+            await self._check_current(user, new, current)
         check_strength(new)
         password_hash = await self._passwords.hash(new)
         async with self._database.transaction() as tx:
-            # The write locks the person's row. Whoever changed the password meanwhile has ended this session.
-            await tx.local_accounts.set_password(user.id, password_hash, now)
-            user = await self._signed_in(tx.local_accounts, claims)
-            await tx.local_accounts.end_sessions(user.id, keep=claims.session_id)
+            accounts = tx.local_accounts
+            # The write locks the person's row. Whoever changed the password meanwhile has ended this session, or, if it
+            # was in this session, has made it an ordinary one.
+            await accounts.set_password(user.id, password_hash, now)
+            user, session = await self._signed_in(accounts, claims)
+            if is_by_link and not _may_set_password(session, now):
+                raise _current_password_required()
+            await accounts.end_sessions(user.id, keep=session.id)
+            await accounts.set_method(session.id, _BY_PASSWORD, now + SESSION_FOR)
+            await accounts.end_links(user.id)
+            how = _BY_LINK if is_by_link else _BY_PASSWORD
+            await tx.audit(_line(Action.PASSWORD_CHANGED, user, address=client.address, method=how))
         return _shown(user)
 
     async def sign_out(self, token: str, scope: str) -> None:
         claims = await self._claims(token)
         async with self._database.transaction() as tx:
             accounts = tx.local_accounts
-            user = await self._signed_in(accounts, claims)
+            user, _ = await self._signed_in(accounts, claims)
             match scope:
                 case "local":
                     await accounts.end_sessions(user.id, only=claims.session_id)
@@ -152,6 +179,7 @@ class LocalSignIn:
                     await accounts.end_sessions(user.id)
                 case _:
                     raise SignInRefused(400, "validation_failed", "Unsupported logout scope")
+            await tx.audit(_line(Action.SIGNED_OUT, user, scope=scope))
 
     async def jwks(self) -> list[dict[str, Any]]:
         return await self._tokens.jwks()
@@ -160,37 +188,71 @@ class LocalSignIn:
         """The account whose password this is. Every refusal takes one password check, and reads the same."""
         async with self._database.transaction() as tx:
             wait = await self._attempts.count(tx.local_accounts, email, client, now)
-            user = await tx.local_accounts.user_by_email(email) if _is_address(email) else None
+            user = await tx.local_accounts.user_by_email(email) if is_address(email) else None
         _refuse_if_limited(wait)
         is_right = await self._passwords.verify(user.password_hash if user else None, password)
         if user is None or not is_right:
-            raise _credentials_refused()
+            refusal = _credentials_refused()
+            await self._note_failure(user, client, now, refusal)
+            raise refusal
         return user
+
+    async def _note_failure(
+        self, user: LocalUser | None, client: Client, now: datetime, refusal: SignInRefused
+    ) -> None:
+        """A line of the trail for who has an account. For others a counter: as many writes, so that it takes as long.
+
+        Strangers get no line: nobody may fill the trail, which is kept forever, without knowing as much as an address.
+        """
+        async with self._database.transaction() as tx:
+            if user is None:
+                await self._attempts.count_stranger(tx.local_accounts, client, now)
+                return
+            reason = refusal.error_code
+            line = _line(Action.SIGN_IN_FAILED, user, is_theirs=False, address=client.address, reason=reason)
+            await tx.audit(line)
+
+    async def _check_current(self, user: LocalUser, new: str, current: str | None) -> None:
+        if not current:
+            raise _current_password_required()
+        if not await self._passwords.verify(user.password_hash, current):
+            raise SignInRefused(400, "current_password_invalid", "Current password is not correct.")
+        if new == current:
+            message = "New password should be different from the old password."
+            raise SignInRefused(422, "same_password", message)
 
     async def _begin(self, user: LocalUser, password: str, client: Client, now: datetime) -> Session | None:
         """A session for `user` with a proven password. None if the account changed meanwhile."""
         stored = user.password_hash or ""
         replacement = await self._passwords.hash(password) if self._passwords.is_outdated(stored) else None
         key = await self._tokens.signing_key()
+        async with self._database.transaction() as tx:
+            accounts = tx.local_accounts
+            await accounts.signed_in(user.id, now)  # locks the row: from here on the password does not change
+            latest = await accounts.user(user.id)
+            if latest is None or latest.password_hash != user.password_hash or latest.is_banned(now):
+                return None
+            if replacement is not None:
+                await accounts.set_password(user.id, replacement, now)
+            session = await self._open(tx, latest, _BY_PASSWORD, client, now)
+        access_token = self._tokens.issue(latest, session, key, now)
+        return self._answer(latest, session, access_token, now)
+
+    async def _open(self, tx: Transaction, user: LocalUser, method: str, client: Client, now: datetime) -> LocalSession:
+        """A new session. Those of the person that are over go by the way."""
         session = LocalSession(
             id=uuid7(),
             user_id=user.id,
             refresh_counter=0,
             created_at=now,
             refreshed_at=now,
-            not_after=now + SESSION_FOR,
+            not_after=now + (PASSWORD_SETTABLE_FOR if method == _BY_LINK else SESSION_FOR),
+            method=method,
         )
-        async with self._database.transaction() as tx:
-            accounts = tx.local_accounts
-            await accounts.signed_in(user.id, now)  # locks the row: from here on the password does not change
-            latest = await accounts.user(user.id)
-            if latest is None or latest.password_hash != user.password_hash or _is_banned(latest, now):
-                return None
-            if replacement is not None:
-                await accounts.set_password(user.id, replacement, now)
-            await accounts.add_session(session, user_agent=_user_agent(client), address=client.address)
-        access_token = self._tokens.issue(latest, session, key, now)
-        return self._answer(latest, session, access_token, now)
+        await tx.local_accounts.add_session(session, user_agent=_user_agent(client), address=client.address)
+        await tx.local_accounts.forget_sessions(user.id, now)
+        await tx.audit(_line(Action.SIGNED_IN, user, address=client.address, method=method))
+        return session
 
     async def _locked(self, accounts: LocalAccounts, session_id: UUID, now: datetime) -> tuple[LocalSession, LocalUser]:
         """The session of a refresh, locked, with its person."""
@@ -198,7 +260,7 @@ class LocalSignIn:
         user = await accounts.user(session.user_id) if session else None
         if session is None or user is None:
             raise _refresh_token_unknown()
-        if _is_banned(user, now):
+        if user.is_banned(now):
             raise SignInRefused(400, "user_banned", "Invalid Refresh Token: User Banned")
         if session.not_after is not None and session.not_after <= now:
             raise SignInRefused(400, "session_expired", "Invalid Refresh Token: Session Expired")
@@ -210,16 +272,16 @@ class LocalSignIn:
         except InvalidToken as error:
             raise SignInRefused(403, "bad_jwt", f"invalid JWT: {error}") from None
 
-    async def _signed_in(self, accounts: LocalAccounts, claims: Claims) -> LocalUser:
+    async def _signed_in(self, accounts: LocalAccounts, claims: Claims) -> tuple[LocalUser, LocalSession]:
         user = await accounts.user(claims.sub)
         if user is None:
             raise SignInRefused(403, "user_not_found", "User from sub claim in JWT does not exist")
         session = await accounts.session(claims.session_id)
         if session is None or session.user_id != user.id:
             raise SignInRefused(403, "session_not_found", "Session from session_id claim in JWT does not exist")
-        if _is_banned(user, self._clock()):
+        if user.is_banned(self._clock()):
             raise SignInRefused(403, "user_banned", "User is banned")
-        return user
+        return user, session
 
     def _answer(
         self, user: LocalUser, session: LocalSession, access_token: str, now: datetime, *, reuse: str | None = None
@@ -236,55 +298,6 @@ class LocalSignIn:
         )
 
 
-class LocalIdentity:
-    """Implements `Identity` for tokens of `LocalSignIn`: genuine, and of a session that still exists."""
-
-    def __init__(self, database: Database, tokens: LocalTokens, *, clock: Callable[[], datetime]) -> None:
-        self._database = database
-        self._tokens = tokens
-        self._clock = clock
-        self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()
-
-    async def authenticate(self, token: str) -> Subject:
-        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-        now = self._clock()
-        known = self._remembered.get(digest)
-        if known is not None and known.since <= now < known.until:
-            return known.subject
-        claims = await self._tokens.verify(token)
-        subject = await self._checked(claims, now)
-        expires_at = datetime.fromtimestamp(claims.exp, now.tzinfo)
-        until = min(now + REMEMBERED_FOR, expires_at)
-        self._remembered[digest] = _Remembered(subject=subject, since=now, until=until)
-        self._remembered.move_to_end(digest)
-        if len(self._remembered) > _REMEMBERED:
-            self._remembered.popitem(last=False)
-        return subject
-
-    async def _checked(self, claims: Claims, now: datetime) -> Subject:
-        async with self._database.transaction() as tx:
-            session = await tx.local_accounts.session(claims.session_id)
-            user = await tx.local_accounts.user(claims.sub)
-        if session is None or user is None or session.user_id != user.id:
-            raise InvalidToken("The session has ended.")
-        if session.not_after is not None and session.not_after <= now:
-            raise InvalidToken("The session is over.")
-        if _is_banned(user, now):
-            raise InvalidToken("The user is banned.")
-        return Subject(
-            user_id=UserId(user.id),
-            email=user.email,
-            is_email_verified=user.email_confirmed_at is not None,
-            display_name=display_name(user.user_metadata.get("full_name")),
-        )
-
-
-class _Remembered(msgspec.Struct, frozen=True, kw_only=True):
-    subject: Subject
-    since: datetime
-    until: datetime
-
-
 def _reuse(session: LocalSession, counter: int, now: datetime) -> str | None:
     """Why an old token may be used again; None for the current one, `_REPLAYED` if it may not."""
     lag = session.refresh_counter - counter
@@ -297,39 +310,27 @@ def _reuse(session: LocalSession, counter: int, now: datetime) -> str | None:
     return "fail-to-save" if lag == 1 else _REPLAYED
 
 
-def _is_banned(user: LocalUser, now: datetime) -> bool:
-    return user.banned_until is not None and user.banned_until > now
+def _refusal(user: LocalUser, now: datetime) -> SignInRefused | None:
+    """Why somebody who knows the password may not sign in."""
+    if user.is_banned(now):
+        return SignInRefused(400, "user_banned", "User is banned")
+    if user.email_confirmed_at is None:
+        return SignInRefused(400, "email_not_confirmed", "Email not confirmed")
+    return None
 
 
-async def new_user(
-    passwords: Passwords, email: str, password: str, *, now: datetime, full_name: str | None = None
-) -> LocalUser:
-    """Somebody who may sign in at once. Raises `SignInRefused`: `validation_failed`, `weak_password`."""
-    email = _normal(email)
-    if not _is_address(email):
-        raise SignInRefused(400, "validation_failed", "Unable to validate email address: invalid format")
-    check_strength(password)
-    return LocalUser(
-        id=uuid7(),
-        email=email,
-        password_hash=await passwords.hash(password),
-        user_metadata={"full_name": name} if (name := display_name(full_name)) else {},
-        email_confirmed_at=now,
-        last_sign_in_at=None,
-        banned_until=None,
-        created_at=now,
-        updated_at=now,
+def _may_set_password(session: LocalSession, now: datetime) -> bool:
+    """True in a session that a link began a short while ago: the link stands for the password that nobody knows."""
+    return session.method == _BY_LINK and now - session.created_at <= PASSWORD_SETTABLE_FOR
+
+
+def _line(action: Action, user: LocalUser, *, is_theirs: bool = True, **details: str | None) -> AuditEntry:
+    """A line about the account of `user`; `is_theirs` if surely they themselves did it."""
+    if not is_theirs:
+        return AuditEntry(action=action, target=str(user.id), details={**details})
+    return AuditEntry(
+        action=action, actor_kind=ActorKind.PERSON, actor_id=user.id, target=str(user.id), details={**details}
     )
-
-
-def _normal(email: str) -> str:
-    return email.strip().lower()
-
-
-def _is_address(email: str) -> bool:
-    """True if an account can have this address; anything else never reaches the database."""
-    name, at, host = email.rpartition("@")
-    return bool(name and at and host) and len(email) <= _EMAIL_CHARACTERS and email.isprintable() and " " not in email
 
 
 def _user_agent(client: Client) -> str | None:
@@ -361,3 +362,11 @@ def _credentials_refused() -> SignInRefused:
 
 def _refresh_token_unknown() -> SignInRefused:
     return SignInRefused(400, "refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found")
+
+
+def _current_password_required() -> SignInRefused:
+    return SignInRefused(400, "current_password_required", "Current password required when setting new password.")
+
+
+def _link_refused() -> SignInRefused:
+    return SignInRefused(403, "otp_expired", "Email link is invalid or has expired")

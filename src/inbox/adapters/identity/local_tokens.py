@@ -79,7 +79,7 @@ class LocalTokens:
             "user_metadata": user.user_metadata,
             "role": "authenticated",
             "aal": "aal1",
-            "amr": [{"method": "password", "timestamp": int(session.created_at.timestamp())}],
+            "amr": [{"method": session.method, "timestamp": int(session.created_at.timestamp())}],
             "session_id": str(session.id),
             "is_anonymous": False,
         }

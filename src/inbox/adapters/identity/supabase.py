@@ -8,11 +8,12 @@ from typing import Final
 import jwt
 
 from inbox.adapters.identity.keys import KeyRing
+from inbox.adapters.identity.supabase_calls import ask, probe
 from inbox.adapters.identity.tokens import ASYMMETRIC, SYMMETRIC, Verifier, read_jwks
 from inbox.domain.access import Subject
-from inbox.domain.errors import CircuitOpen, InvalidToken
-from inbox.domain.upstream_errors import IdentityNotConfigured, IdentityTimeout, IdentityUnreachable
-from inbox.kit.http import ApiClient, CallFailed
+from inbox.domain.errors import InvalidToken
+from inbox.domain.upstream_errors import IdentityNotConfigured, IdentityUnreachable
+from inbox.kit.http import ApiClient, Reply
 from inbox.kit.resilience import Guard
 
 _JWKS_PATH: Final = "/auth/v1/.well-known/jwks.json"
@@ -55,29 +56,25 @@ class SupabaseIdentity:
         claims = self._verifier.claims(token, key, self._clock())
         return claims.subject(is_email_verified=self._is_email_trusted)
 
+    async def probe(self) -> bool:
+        """The keys are what matters, and the one page that is open without a key of the project."""
+        return await probe(self._api, _JWKS_PATH)
+
     async def aclose(self) -> None:
         """Ends a request for keys that is under way."""
         await self._ring.aclose()
 
     async def _fetch(self) -> Mapping[str, jwt.PyJWK]:
-        try:
-            return await self._guard.call(
-                self._download, on_timeout=lambda: IdentityTimeout("Supabase Auth did not answer in time.")
-            )
-        except CircuitOpen:
-            raise IdentityUnreachable("Supabase Auth failed too often; it is not asked for a while.") from None
+        return await ask(self._api, self._guard, _JWKS_PATH, _read)
 
-    async def _download(self) -> Mapping[str, jwt.PyJWK]:
-        try:
-            reply = await self._api.call("GET", _JWKS_PATH)
-        except CallFailed as error:
-            raise IdentityUnreachable("Supabase Auth could not be reached.") from error
-        if reply.status != _OK:
-            raise IdentityUnreachable(f"Supabase Auth answered {reply.status}.")
-        try:
-            return read_jwks(reply.body)
-        except ValueError:
-            raise IdentityUnreachable("Supabase Auth answered something that is no key set.") from None
+
+def _read(reply: Reply) -> Mapping[str, jwt.PyJWK]:
+    if reply.status != _OK:
+        raise IdentityUnreachable(f"Supabase Auth answered {reply.status}.")
+    try:
+        return read_jwks(reply.body)
+    except ValueError:
+        raise IdentityUnreachable("Supabase Auth answered something that is no key set.") from None
 
 
 class SupabaseSecretIdentity:
@@ -105,3 +102,6 @@ class SupabaseSecretIdentity:
     async def authenticate(self, token: str) -> Subject:
         claims = self._verifier.claims(token, self._secret, self._clock())
         return claims.subject(is_email_verified=self._is_email_trusted)
+
+    async def probe(self) -> bool:
+        return False

@@ -32,8 +32,8 @@ LEEWAY: Final = 10.0
 _MAX_CHARACTERS: Final = 8192
 _MAX_KEYS: Final = 64
 _MIN_RSA_BITS: Final = 2048
-_AUDIENCE: Final = "authenticated"
-_ROLE: Final = "authenticated"
+AUDIENCE: Final = "authenticated"
+ROLE: Final = "authenticated"
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _NAME_CHARACTERS: Final = 200
 
@@ -97,17 +97,9 @@ class Verifier:
 
     def header(self, token: str) -> Header:
         """The header of a token that deserves a look at its signature. Raises `InvalidToken`."""
-        if len(token) > _MAX_CHARACTERS:
-            raise InvalidToken("The token is too long.")
-        if _COMPACT.fullmatch(token) is None:
-            raise InvalidToken("This is not a signed token.")
-        header = _decode(_segment(token), Header)
+        header = _header(token, self._algorithms)
         if header.kid is None and self._algorithms == ASYMMETRIC:
             raise InvalidToken("The token names no key.")
-        if header.alg not in self._algorithms:
-            raise InvalidToken("The token's algorithm is not allowed.")
-        if header.crit is not msgspec.UNSET:
-            raise InvalidToken("The token demands an extension.")
         return header
 
     def claims(self, token: str, key: jwt.PyJWK | bytes, now: datetime) -> Claims:
@@ -121,26 +113,29 @@ class Verifier:
         except jwt.PyJWTError:
             raise InvalidToken("The signature does not verify.") from None
         claims = _decode(payload, Claims)
-        self._check_times(claims, now.timestamp())
-        if claims.iss not in self._issuers:
-            raise InvalidToken("The token has another issuer.")
-        if claims.aud != _AUDIENCE:
-            raise InvalidToken("The token is meant for another audience.")
-        if claims.role != _ROLE:
-            raise InvalidToken("The token's role is not that of a signed-in person.")
-        if claims.is_anonymous:
-            raise InvalidToken("The token belongs to an anonymous user.")
-        if claims.client_id not in (None, ""):
-            raise InvalidToken("The token was issued to another application.")
+        check(claims, self._issuers, now)
         return claims
 
-    def _check_times(self, claims: Claims, now: float) -> None:
-        if claims.exp + LEEWAY <= now:
-            raise InvalidToken("The token is expired.")
-        if claims.iat - LEEWAY > now:
-            raise InvalidToken("The token was issued in the future.")
-        if claims.nbf is not None and claims.nbf - LEEWAY > now:
-            raise InvalidToken("The token is not valid yet.")
+
+def unverified(token: str) -> Claims:
+    """What a token says of itself, for who asks somebody else about its signature. Raises `InvalidToken`."""
+    _header(token, ASYMMETRIC | SYMMETRIC)
+    return _decode(_segment(token, 1), Claims)
+
+
+def check(claims: Claims, issuers: Collection[str], now: datetime) -> None:
+    """Raises `InvalidToken` unless these are the claims of a signed-in person, valid `now`."""
+    _check_times(claims, now.timestamp())
+    if claims.iss not in issuers:
+        raise InvalidToken("The token has another issuer.")
+    if claims.aud != AUDIENCE:
+        raise InvalidToken("The token is meant for another audience.")
+    if claims.role != ROLE:
+        raise InvalidToken("The token's role is not that of a signed-in person.")
+    if claims.is_anonymous:
+        raise InvalidToken("The token belongs to an anonymous user.")
+    if claims.client_id not in (None, ""):
+        raise InvalidToken("The token was issued to another application.")
 
 
 def read_jwks(body: bytes) -> dict[str, jwt.PyJWK]:
@@ -200,12 +195,34 @@ def _public_key(entry: dict[str, Any]) -> jwt.PyJWK | None:
     return key
 
 
-def _segment(token: str) -> bytes:
-    segment = token.partition(".")[0]
+def _check_times(claims: Claims, now: float) -> None:
+    if claims.exp + LEEWAY <= now:
+        raise InvalidToken("The token is expired.")
+    if claims.iat - LEEWAY > now:
+        raise InvalidToken("The token was issued in the future.")
+    if claims.nbf is not None and claims.nbf - LEEWAY > now:
+        raise InvalidToken("The token is not valid yet.")
+
+
+def _header(token: str, algorithms: frozenset[str]) -> Header:
+    if len(token) > _MAX_CHARACTERS:
+        raise InvalidToken("The token is too long.")
+    if _COMPACT.fullmatch(token) is None:
+        raise InvalidToken("This is not a signed token.")
+    header = _decode(_segment(token, 0), Header)
+    if header.alg not in algorithms:
+        raise InvalidToken("The token's algorithm is not allowed.")
+    if header.crit is not msgspec.UNSET:
+        raise InvalidToken("The token demands an extension.")
+    return header
+
+
+def _segment(token: str, place: int) -> bytes:
+    segment = token.split(".")[place]
     try:
         return base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
     except ValueError:
-        raise InvalidToken("The token's header is not base64url.") from None
+        raise InvalidToken("The token is not base64url.") from None
 
 
 def _decode(text: bytes, shape: type[T]) -> T:

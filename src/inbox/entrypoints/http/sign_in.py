@@ -15,11 +15,12 @@ from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, Response, Router, get, post, put
 from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import QueryParameter
 
 from inbox.domain.errors import InboxError, Kind, SignInRefused
 from inbox.kit.json_depth import depth_exceeds
 from inbox.ports.identity import AuthUser, Client, Session, SignIn
+from inbox.ports.local_accounts import Purpose
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -30,6 +31,10 @@ _COMPATIBLE_WITH: Final = "v2.196.0"
 _NOT_STORED: Final[Mapping[str, str]] = {"Cache-Control": "no-store"}
 _FOR_TEN_MINUTES: Final[Mapping[str, str]] = {"Cache-Control": "public, max-age=600"}
 
+_GRANTS: Final = QueryParameter(schema_extra={"enum": ["password", "refresh_token"]})
+_SCOPE: Final = QueryParameter(name="scope", schema_extra={"enum": ["global", "local", "others", ""]})
+_EMAIL: Final = msgspec.Meta(extra_json_schema={"format": "email"})
+
 _FAILURES: Final[Mapping[Kind, tuple[int, str, str]]] = {
     Kind.TIMEOUT: (504, "request_timeout", "Processing this request timed out, please retry after a moment."),
     Kind.UNAVAILABLE: (503, "unexpected_failure", "The service is not available, please retry after a moment."),
@@ -39,13 +44,18 @@ _UNEXPECTED: Final = (500, "unexpected_failure", "Unexpected failure, please che
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    email: str | None = None
+    email: Annotated[str, _EMAIL] | None = None
     phone: str | None = None
     password: str | None = None
 
 
 class Refresh(msgspec.Struct, frozen=True):
     refresh_token: str | None = None
+
+
+class Verification(msgspec.Struct, frozen=True):
+    type: Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(Purpose)})] | None = None
+    token_hash: Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1})] | None = None
 
 
 class UserChange(msgspec.Struct, frozen=True):
@@ -76,6 +86,12 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     is_anonymous: bool = False
 
 
+class WeakPassword(msgspec.Struct, frozen=True):
+    """`reasons` are `length`, `characters` or `pwned`."""
+
+    reasons: list[str]
+
+
 class AuthProblem(msgspec.Struct, frozen=True, kw_only=True):
     """GoTrue's error, in its newer or its older shape."""
 
@@ -83,6 +99,7 @@ class AuthProblem(msgspec.Struct, frozen=True, kw_only=True):
     message: str | msgspec.UnsetType = msgspec.UNSET
     error_code: str | msgspec.UnsetType = msgspec.UNSET
     msg: str | msgspec.UnsetType = msgspec.UNSET
+    weak_password: WeakPassword | msgspec.UnsetType = msgspec.UNSET
 
 
 def _refusals(*statuses: int) -> dict[int, ResponseSpec]:
@@ -109,11 +126,12 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
     status_code=200,
     summary="Sign in, or refresh a session",
     permission=None,
+    bodies=(Credentials, Refresh),
     responses=_refusals(400, 429, 503, 504),
 )
 @inject
 async def token(
-    request: Request[Any, Any, Any], sign_in: FromDishka[SignIn], grant_type: FromQuery[str | None] = None
+    request: Request[Any, Any, Any], sign_in: FromDishka[SignIn], grant_type: Annotated[str | None, _GRANTS] = None
 ) -> Response[Tokens]:
     match grant_type:
         case "password":
@@ -129,13 +147,40 @@ async def token(
     raise SignInRefused(400, "invalid_credentials", "unsupported_grant_type")
 
 
+@post(
+    "/verify",
+    status_code=200,
+    summary="Use a one-time link",
+    permission=None,
+    bodies=(Verification,),
+    responses=_refusals(400, 403, 429, 503, 504),
+)
+@inject
+async def verify(request: Request[Any, Any, Any], sign_in: FromDishka[SignIn]) -> Response[Tokens]:
+    """A session for the token of a link that an administrator made (`verifyOtp` of supabase-js).
+
+    `type` is `invite` or `recovery`. For one hour the session may set a password without the current one.
+    """
+    asked = await _body(request, Verification)
+    if not asked.token_hash or asked.type not in set(Purpose):
+        raise SignInRefused(400, "validation_failed", "Verify requires a token_hash and a type: invite or recovery")
+    session = await sign_in.verify(asked.token_hash, Purpose(asked.type), _client(request))
+    return Response(_tokens(session), headers=_session_headers(session))
+
+
 @get("/user", summary="The person behind the access token", permission=None, responses=_refusals(401, 403, 503, 504))
 @inject
 async def user(request: Request[Any, Any, Any], sign_in: FromDishka[SignIn]) -> Response[User]:
     return Response(_user(await sign_in.user(_bearer(request))), headers=_NOT_STORED)
 
 
-@put("/user", summary="Set a new password", permission=None, responses=_refusals(400, 401, 403, 422, 429, 503, 504))
+@put(
+    "/user",
+    summary="Set a new password",
+    permission=None,
+    bodies=(UserChange,),
+    responses=_refusals(400, 401, 403, 422, 429, 503, 504),
+)
 @inject
 async def change_user(request: Request[Any, Any, Any], sign_in: FromDishka[SignIn]) -> Response[User]:
     bearer = _bearer(request)
@@ -155,7 +200,7 @@ async def change_user(request: Request[Any, Any, Any], sign_in: FromDishka[SignI
 async def logout(
     request: Request[Any, Any, Any],
     sign_in: FromDishka[SignIn],
-    which: Annotated[str | None, QueryParameter(name="scope")] = None,
+    which: Annotated[str | None, _SCOPE] = None,
 ) -> Response[None]:
     await sign_in.sign_out(_bearer(request), which or "global")
     return Response(None, status_code=204, headers=_NOT_STORED)
@@ -214,7 +259,7 @@ def unreadable(request: Request[Any, Any, Any], error: HTTPException) -> Respons
 
 sign_in_router: Final = Router(
     "/auth/v1",
-    route_handlers=[token, user, change_user, logout, jwks, health, settings],
+    route_handlers=[token, verify, user, change_user, logout, jwks, health, settings],
     exception_handlers={SignInRefused: refused, InboxError: failed, HTTPException: unreadable},
     request_max_body_size=BODY_LIMIT,
     tags=["sign-in"],
@@ -254,7 +299,7 @@ def _bearer(request: Request[Any, Any, Any]) -> str:
 
 
 def _client(request: Request[Any, Any, Any]) -> Client:
-    """Address of the connection itself; headers that a client can write are not believed."""
+    """The address of the connection, or what a trusted proxy says of it (`middleware.behind`); nothing else."""
     address = request.client.host if request.client else None
     return Client(address=address or None, user_agent=request.headers.get("user-agent"))
 

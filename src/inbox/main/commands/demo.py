@@ -27,9 +27,10 @@ def demo(*, once: bool, port: int | None, every: float, fault: str | None) -> No
     """
     from inbox.main.demo.showing import play_on, play_once  # noqa: PLC0415 - `--help` must not wait for it
     from inbox.main.failures import explained  # noqa: PLC0415
-    from inbox.main.settings import Log, Settings  # noqa: PLC0415
+    from inbox.main.settings import Settings  # noqa: PLC0415
     from inbox.main.starting import configure_process, run_loop  # noqa: PLC0415
     from inbox.main.stopping import stopped_by_signals  # noqa: PLC0415
+    from inbox.main.watching_settings import Log  # noqa: PLC0415
 
     configure_process(Settings(log=Log(level="error")))
     with explained():
