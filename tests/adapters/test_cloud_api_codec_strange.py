@@ -117,6 +117,7 @@ def test_a_delivery_that_is_too_deep_is_kept_and_undecodable(depth: int, opener:
         b'["\xff"]',
         b"\xff",
         b"{'a':1}",
+        pytest.param(b"[" * 100_000, id="deep"),
     ],
 )
 def test_what_is_no_json_object_is_refused_at_the_door(body: bytes) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from inbox.adapters.llm.gemini import wire
 from inbox.adapters.llm.gemini.client import _answer, _check, _contents, _refusal
-from inbox.domain.upstream_errors import ModelRefused, ModelSilent, ModelThrottled, ModelUnavailable
+from inbox.domain.upstream_errors import ModelFailed, ModelRefused, ModelSilent, ModelThrottled
 from inbox.kit.http import Reply
 from inbox.ports.llm import Turn
 
@@ -68,9 +68,9 @@ def test_a_page_of_a_proxy_is_no_error_of_gemini(body: bytes) -> None:
 def test_every_refusal_has_a_name(status: int, body: bytes | str) -> None:
     raw = body.encode() if isinstance(body, str) else body
     error = _refusal(Reply(status, {}, raw))
-    assert type(error) in (ModelRefused, ModelThrottled, ModelUnavailable)
+    assert type(error) in (ModelRefused, ModelThrottled, ModelFailed)
     if status >= 500:
-        assert type(error) is ModelUnavailable
+        assert type(error) is ModelFailed
 
 
 @given(
@@ -101,7 +101,7 @@ def test_any_answer_is_whole_silent_or_unreadable(body: bytes | str) -> None:
     try:
         answer = _answer(raw)
         _check(answer)
-    except (ModelSilent, ModelUnavailable):
+    except (ModelSilent, ModelFailed):
         return
     assert answer.text.strip()
 

@@ -40,6 +40,7 @@ class FakeSender:
         self.sent: deque[Sent] = deque(maxlen=keeps)
         self._planned: deque[_Planned] = deque(maxlen=keeps)
         self._serial = count(1)
+        self._outage: InboxError | None = None
 
     def fail_next(self, error: InboxError, *, accepted: bool = False) -> None:
         """The next send raises `error`; `accepted` says whether WhatsApp got the message all the same."""
@@ -48,6 +49,15 @@ class FakeSender:
     def hide_next_wamid(self) -> None:
         """The next send is accepted, but its answer cannot be read."""
         self._planned.append(_Planned())
+
+    def fail_probes(self, outage: InboxError | None) -> None:
+        """From now on every probe raises `outage`; None ends it."""
+        self._outage = outage
+
+    async def probe(self) -> bool:
+        if self._outage is not None:
+            raise self._outage
+        return True
 
     async def send(
         self, channel: Channel, to: Address, content: Content, *, op: OpId, fence: Fence, reply_to: str | None = None

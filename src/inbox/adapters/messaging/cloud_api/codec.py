@@ -43,8 +43,8 @@ class CloudApiCodec:
     def has_secret(self) -> bool:
         return bool(self._secrets)
 
-    def authentic(self, signature: bytes, body: bytes) -> bool:
-        return verify_meta_signature(self._secrets, signature, body)
+    def authentic(self, signature: bytes, body: bytes, more: Sequence[bytes] = ()) -> bool:
+        return verify_meta_signature([*self._secrets, *more], signature, body)
 
     def lane(self, body: bytes) -> str:
         found = _NUMBER.search(body)
@@ -57,9 +57,7 @@ class CloudApiCodec:
             # The strict reader also refuses what is only strange. The lenient one tells that from what is no JSON.
             try:
                 strange = json.loads(body)
-            except RecursionError:
-                return
-            except UnicodeDecodeError:
+            except (RecursionError, UnicodeDecodeError):
                 if not body.lstrip().startswith(b"{"):
                     raise InvalidJson from None
                 return

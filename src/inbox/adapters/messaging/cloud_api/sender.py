@@ -11,13 +11,19 @@ from inbox.domain.contacts import Address
 from inbox.domain.content import Content, Text
 from inbox.domain.errors import InboxError, WhatsAppNotConfigured
 from inbox.domain.outbound import OpId
-from inbox.domain.upstream_errors import AccountProblem, NothingSent, OutcomeUnknown, Refused
+from inbox.domain.upstream_errors import (
+    AccountProblem,
+    NothingSent,
+    OutcomeUnknown,
+    Refused,
+    WhatsAppError,
+    WhatsAppTimeout,
+    WhatsAppUnavailable,
+)
 from inbox.kit.http import ApiClient, CallFailed, Progress, Reach, Reply
 from inbox.kit.resilience import Guard
 from inbox.ports.messaging import Accepted, Fence
 
-TOTAL_SECONDS: Final = 15.0
-"""For the whole of one send; the reaper waits longer."""
 _MISCONFIGURED: Final = frozenset({"invalid_request", "not_allowed"})
 _OURS: Final = frozenset({"pool_timeout", "fence_expired"})
 
@@ -61,6 +67,16 @@ class CloudApiSender:
             return Accepted(wamid=None)
         return Accepted(wamid=_wamid(reply.body))
 
+    async def probe(self) -> bool:
+        """The root of the Graph API answers 400 to who asks for nothing."""
+        try:
+            reply = await self._api.call("GET", "/")
+        except CallFailed as failed:
+            raise _unreachable(failed) from failed
+        if not _is_success(reply.status) and reply.status != 400:  # noqa: PLR2004
+            raise WhatsAppError(f"WhatsApp answered {reply.status}.")
+        return True
+
 
 class _AcceptedUnread(InboxError):
     """A 2xx status line was read and then no whole body: the message is accepted, its wamid comes with a status."""
@@ -79,6 +95,14 @@ def _failure(failed: CallFailed) -> InboxError:
     if failed.reach is Reach.ANSWERED and failed.status is not None and _is_success(failed.status):
         return _AcceptedUnread()
     return OutcomeUnknown(f"The connection to WhatsApp broke ({failed.reason}).")
+
+
+def _unreachable(failed: CallFailed) -> InboxError:
+    if failed.reason in ("connect_timeout", "read_timeout"):
+        return WhatsAppTimeout(f"WhatsApp did not answer in time ({failed.reason}).")
+    if failed.reach is Reach.ANSWERED:
+        return WhatsAppError(f"WhatsApp's answer broke off ({failed.reason}).")
+    return WhatsAppUnavailable(f"WhatsApp could not be reached ({failed.reason}).")
 
 
 def _deadline(progress: Progress) -> InboxError:

@@ -159,6 +159,15 @@ class SendAnswer(Struct, frozen=True):
     messages: list[SentMessage] = []
 
 
+class MediaNode(Struct, frozen=True):
+    """The answer about a file. `file_size` is text on one page of Meta's."""
+
+    url: str | None = None
+    mime_type: str | None = None
+    sha256: str | None = None
+    file_size: int | str | None = None
+
+
 class ErrorAnswer(Struct, frozen=True):
     error: Error
 
