@@ -51,8 +51,13 @@ async def container(settings: Settings, database_url: str, engine: AsyncEngine) 
 
 
 @pytest.fixture
-async def app(settings: Settings, container: AsyncContainer) -> Litestar:
-    return create_app(settings, container, await container.get(Metrics))
+async def metrics(container: AsyncContainer) -> Metrics:
+    return await container.get(Metrics)
+
+
+@pytest.fixture
+async def app(settings: Settings, container: AsyncContainer, metrics: Metrics) -> Litestar:
+    return create_app(settings, container, metrics)
 
 
 @pytest.fixture

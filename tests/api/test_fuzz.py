@@ -1,46 +1,65 @@
 """schemathesis against the running service, from a process of its own: whatever it sends, promises hold."""
 
 import asyncio
+import os
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from api.conftest import a_caller
-from builders import a_conversation
-from inbox.domain.access import Permission
+from api.fuzz_world import build_world, keep_in_office, roles_restored
+from inbox.adapters.identity.fake import FakeIdentity
+from inbox.adapters.identity.local import LocalSignIn
 from inbox.emulators.serving import serve
+from inbox.ports.identity import Client, SignIn
+from member_builders import a_user, give_role
 
-CHECKS = "not_a_server_error,content_type_conformance,response_schema_conformance,status_code_conformance"
+CONFIG = Path(__file__).parent / "schemathesis.toml"
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "4"))
+"""Generated requests per operation, beside those of the examples and of the edges of each value."""
+SEED = os.environ.get("FUZZ_SEED", "7")
+MINUTES = 5 if EXAMPLES < 100 else 120
 
 
-async def run(url: str, headers: dict[str, str], *more: str) -> tuple[int, str]:
+async def run(url: str, tokens: dict[str, str], directory: Path) -> tuple[int, str]:
     st = shutil.which("st", path=str(Path(sys.executable).parent))
     assert st is not None
     process = await asyncio.create_subprocess_exec(
         st,
+        f"--config-file={CONFIG}",
         "run",
         f"{url}/openapi.json",
-        "--phases=examples,coverage,fuzzing",
-        f"--checks={CHECKS}",
-        "--max-examples=15",
-        "--seed=7",
+        "--phases=examples,coverage,fuzzing,stateful",
+        "--checks=all",
+        f"--max-examples={EXAMPLES}",
+        f"--seed={SEED}",
         "--continue-on-failure",
-        "--warnings=off",
-        *(part for name, value in headers.items() for part in ("-H", f"{name}: {value}")),
-        *more,
+        cwd=directory,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, **tokens},
     )
     output, _ = await process.communicate()
     return process.returncode or 0, output.decode()
 
 
-@pytest.mark.timeout(300)
-async def test_no_request_that_the_description_allows_or_forbids_breaks_a_promise(app, engine, account):
-    caller = await a_caller(engine, account, *Permission)
-    await a_conversation(engine, account)
-    async with serve(app) as served:
-        code, output = await run(served.url, caller)
-    assert code == 0, output[-6_000:]
+async def a_session(container) -> str:
+    """The access token of somebody who signed in here."""
+    sign_in = await container.get(SignIn)
+    assert isinstance(sign_in, LocalSignIn)
+    await sign_in.register("fuzz@atelier.example", "a-long-invented-one")
+    client = Client(address="127.0.0.1", user_agent=None)
+    return (await sign_in.password("fuzz@atelier.example", "a-long-invented-one", client)).access_token
+
+
+@pytest.mark.timeout(MINUTES * 60)
+async def test_no_request_that_the_description_allows_or_forbids_breaks_a_promise(app, engine, container, tmp_path):
+    administrator = await a_user(engine)
+    await give_role(engine, administrator, "admin")
+    await keep_in_office(app, container, engine, administrator)
+    tokens = {"FUZZ_TOKEN": FakeIdentity.token(administrator), "FUZZ_SESSION": await a_session(container)}
+    async with roles_restored(engine), serve(app) as served:
+        await build_world(engine)
+        code, output = await run(served.url, tokens, tmp_path)
+    assert code == 0, output.partition("= FAILURES =")[2] or output

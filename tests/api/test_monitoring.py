@@ -28,11 +28,13 @@ async def test_metrics_count_by_route_template_and_ask_for_their_token(client):
     assert (await client.get("/metrics")).status_code == 401
     page = await client.get("/metrics", headers={"authorization": "Bearer metrics-token"})
     assert page.status_code == 200
+    # Prometheus refuses a type that names its charset twice.
+    assert page.headers["content-type"].count("charset=") == 1
     assert 'handler="/messages/{conversation_id}"' in page.text
     assert "3f2504e0" not in page.text
 
 
-@pytest.mark.parametrize("path", ["/openapi.json", "/docs/openapi.json", "/api/openapi.json"])
+@pytest.mark.parametrize("path", ["/openapi.json", "/api/openapi.json"])
 async def test_the_description_names_every_route_of_the_contract(client, path):
     paths = (await client.get(path)).json()["paths"]
     assert set(paths) >= {

@@ -113,7 +113,7 @@ async def test_a_limit_out_of_range_is_named(client, engine, account, limit):
         (b"not json", 422),
         (b"[]", 422),
         (b'{"enabled":"yes"}', 422),
-        (b'{"enabled":' + b"[" * 100_000 + b"]" * 100_000 + b"}", 422),
+        (b'{"enabled":' + b"[" * 100_000 + b"]" * 100_000 + b"}", 400),
         (b'{"enabled":"\xff"}', 422),
         (b"", 422),
         (b"{}", 404),
@@ -145,3 +145,20 @@ async def test_a_harmless_request_id_is_kept_and_another_replaced(client):
 
 async def test_ids_of_rows_are_not_guessed_from_time_alone():
     assert len({uuid7() for _ in range(10_000)}) == 10_000
+
+
+async def test_two_tokens_are_none(client, engine):
+    user = await a_user(engine)
+    token = bearer(user)["authorization"]
+    answer = await client.get("/auth/me", headers=[("authorization", token), ("authorization", token)])
+    assert (answer.status_code, answer.json()["detail"]) == (401, "missing_token")
+
+
+async def test_who_holds_the_code_nowhere_is_told_so_whatever_id_they_name(client, engine):
+    nobody = bearer(await a_user(engine))
+    answers = [
+        await client.get("/conversations", params={"account_id": named}, headers=nobody)
+        for named in (UNKNOWN, "not-a-uuid")
+    ]
+    assert [answer.status_code for answer in answers] == [403, 403]
+    assert len({str(without_request_id(answer.json())) for answer in answers}) == 1

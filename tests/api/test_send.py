@@ -56,6 +56,17 @@ async def test_the_same_key_gives_the_same_message_and_another_body_is_refused(c
     assert len(await rows(engine)) == 1
 
 
+@pytest.mark.parametrize(
+    ("header", "client_id", "path"),
+    [("k" * 201, None, "header.idempotency-key"), (None, "k" * 201, "body.client_id"), (None, "a\n", "body.client_id")],
+)
+async def test_a_key_that_is_none_is_named_where_it_stands(client, sender, header, client_id, path):
+    body = {"conversation_id": "3f2504e0-4f89-41d3-9a0c-0305e82c3301", "content": "Bonjour", "client_id": client_id}
+    headers = sender | ({"idempotency-key": header} if header else {})
+    answer = await client.post("/messages/send", json=body, headers=headers)
+    assert [error["path"] for error in answer.json()["errors"]] == [path]
+
+
 async def test_outside_the_window_the_message_is_stored_as_failed_with_its_reason(client, engine, account, sender):
     past = datetime.now(UTC) - timedelta(minutes=1)
     conversation = await a_conversation(engine, account, window_expires_at=past)
@@ -88,7 +99,7 @@ async def test_an_account_without_a_token_is_named(client, engine):
         ({"conversation_id": "x"}, 400, "invalid_payload"),
         ({"conversation_id": "x", "content": "   "}, 400, "invalid_payload"),
         ({"conversation_id": "x", "content": "y" * 4097}, 400, "invalid_payload"),
-        ({"conversation_id": "x", "content": "nul \x00"}, 400, "invalid_payload"),
+        ({"conversation_id": "x", "content": "nul \x00"}, 422, "validation_error"),
         ({"conversation_id": "x", "content": "Bonjour"}, 404, "conversation_not_found"),
     ],
 )

@@ -5,6 +5,7 @@ from base64 import b64encode
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from api.conftest import APP_SECRET
 from builders import an_account, execute
@@ -165,4 +166,18 @@ async def test_an_unknown_verify_token_is_403(client, query):
 async def test_the_webhook_is_served_below_the_prefix_too(client, engine):
     body = json.dumps(TEXT).encode()
     assert (await client.post("/api/webhook/whatsapp", content=body, headers=signed(body))).status_code == 200
+    assert await stored(engine) == [body]
+
+
+async def test_while_the_secrets_of_accounts_cannot_be_read_meta_is_told_to_come_again(client, engine):
+    body = json.dumps(TEXT).encode()
+    async with engine.begin() as connection:
+        await connection.execute(text("lock table whatsapp_accounts in access exclusive mode"))
+        forged = await client.post(
+            "/webhook/whatsapp", content=body, headers={"x-hub-signature-256": sign(b"another app", body).decode()}
+        )
+        genuine = await post(client, body)
+    assert (forged.status_code, forged.json()["detail"]) == (503, "database_unavailable")
+    assert int(forged.headers["retry-after"]) >= 1
+    assert genuine.status_code == 200
     assert await stored(engine) == [body]

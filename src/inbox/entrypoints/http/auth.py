@@ -6,15 +6,15 @@ from litestar.di import NamedDependency
 
 from inbox.domain.access import Actor
 from inbox.entrypoints.http.problems import SIGNED_IN, documented
-from inbox.ports.database import Database
 from inbox.ports.views import Me
+from inbox.services.rights import Rights
 
 
 @get("/auth/me", permission="signed in", responses=documented(*SIGNED_IN))
 @inject
-async def me(actor: NamedDependency[Actor], database: FromDishka[Database]) -> Me:
+async def me(actor: NamedDependency[Actor], rights: FromDishka[Rights]) -> Me:
     """The caller's profile, roles, overrides and expanded permissions."""
-    return await database.queries.me(actor)
+    return await rights.me(actor)
 
 
 auth_router = Router("/", route_handlers=[me])

@@ -1,27 +1,32 @@
-"""Conversations of an account, and the switch of the assistant."""
+"""Conversations of an account: list, mark, begin; and the switch of the assistant."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from dishka.integrations.litestar import FromDishka, inject
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import Meta
 
 from inbox.domain.access import Actor, Permission
-from inbox.domain.errors import AccountNotFound, ConversationNotFound, Invalid
+from inbox.domain.errors import AccountNotFound, ConversationNotFound, Invalid, InvalidReplyMode
 from inbox.domain.ids import AccountId, ConversationId
-from inbox.entrypoints.http.parameters import next_page, object_id, page_size, position
+from inbox.entrypoints.http.answers import Done, page
+from inbox.entrypoints.http.parameters import object_id, page_limit, page_size, position
 from inbox.entrypoints.http.problems import SIGNED_IN, documented
-from inbox.kit.paging import parse_time
 from inbox.ports.views import ConversationItem, ConversationRow
 from inbox.services.conversations import Conversations
 
+REPLY_MODE: Final = "gemini"
+"""The only one of the later front end's words that this service knows."""
 
-class Switch(msgspec.Struct, frozen=True):
+
+class Switch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A missing key counts as false."""
 
     enabled: bool = False
+    reply_mode: Annotated[str, Meta(max_length=20, extra_json_schema={"enum": [REPLY_MODE]})] | None = None
 
 
 class Switched(msgspec.Struct, frozen=True):
@@ -29,6 +34,24 @@ class Switched(msgspec.Struct, frozen=True):
 
     conversation: ConversationRow
     status: str = "ok"
+
+
+class Favorite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A missing key counts as false."""
+
+    favorite: bool = False
+
+
+class Favored(msgspec.Struct, frozen=True):
+    favorite: bool
+    status: str = "ok"
+
+
+class Recipient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`phone_number` as people write it: international, or national with a 0 in front."""
+
+    account_id: Annotated[str, Meta(max_length=100, extra_json_schema={"format": "uuid"})]
+    phone_number: Annotated[str, Meta(max_length=64, extra_json_schema={"minLength": 7})]
 
 
 @get(
@@ -41,28 +64,25 @@ async def list_conversations(
     actor: NamedDependency[Actor],
     conversations: FromDishka[Conversations],
     account_id: Annotated[str | None, QueryParameter()] = None,
-    limit: Annotated[str | None, QueryParameter()] = None,
+    limit: Annotated[str | None, page_limit(default=50, most=200)] = None,
     cursor: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[list[ConversationItem]]:
     """Newest first; `X-Next-Cursor` and `Link` lead to the next page."""
     if account_id is None:
         raise Invalid("query.account_id", "required")
+    actor.require_anywhere(Permission.CONVERSATIONS_VIEW)  # also whoever names no id at all is told this first
     size = page_size(limit, default=50, most=200)
     account = AccountId(object_id(account_id, AccountNotFound))
-    rows = list(await conversations.list_of(actor, account, limit=size + 1, before=position(cursor, "cursor")))
-    headers = {}
-    if len(rows) > size:
-        rows = rows[:size]
-        at = parse_time(rows[-1].updated_at, name="updated_at")
-        headers = next_page(at, rows[-1].id, {"account_id": str(account), "limit": str(size)}, "cursor")
-    return Response(rows, headers=headers)
+    rows = await conversations.list_of(actor, account, limit=size + 1, before=position(cursor, "cursor"))
+    query = {"account_id": str(account), "limit": str(size)}
+    return page(rows, size, lambda row: (row.updated_at, row.id), query)
 
 
 @post(
     "/conversations/{conversation_id:str}/bot",
     status_code=200,
     permission=Permission.MESSAGES_SEND,
-    responses=documented(*SIGNED_IN, 404, 413, 422),
+    responses=documented(*SIGNED_IN, 400, 404, 413, 415, 422),
 )
 @inject
 async def switch_bot(
@@ -71,9 +91,80 @@ async def switch_bot(
     actor: NamedDependency[Actor],
     conversations: FromDishka[Conversations],
 ) -> Switched:
-    """Turns the assistant on or off; no answer that was computed before a switch to off is sent after it."""
+    """Turns the assistant on or off; no answer that was computed before a switch to off is sent after it.
+
+    `reply_mode` names who answers: 400 `invalid_reply_mode` for anybody but `gemini`.
+    """
+    if data.reply_mode not in (None, REPLY_MODE):
+        raise InvalidReplyMode
     found = ConversationId(object_id(conversation_id, ConversationNotFound))
     return Switched(await conversations.switch_bot(actor, found, enabled=data.enabled))
 
 
-conversations_router = Router("/", route_handlers=[list_conversations, switch_bot])
+@post(
+    "/conversations/{conversation_id:str}/read",
+    status_code=200,
+    permission=Permission.CONVERSATIONS_VIEW,
+    responses=documented(*SIGNED_IN, 404),
+)
+@inject
+async def mark_read(
+    conversation_id: FromPath[str], actor: NamedDependency[Actor], conversations: FromDishka[Conversations]
+) -> Done:
+    """Sets `unread_count` to 0. Needs no body."""
+    await conversations.mark_read(actor, ConversationId(object_id(conversation_id, ConversationNotFound)))
+    return Done()
+
+
+@post(
+    "/conversations/{conversation_id:str}/unread",
+    status_code=200,
+    permission=Permission.CONVERSATIONS_VIEW,
+    responses=documented(*SIGNED_IN, 404),
+)
+@inject
+async def mark_unread(
+    conversation_id: FromPath[str], actor: NamedDependency[Actor], conversations: FromDishka[Conversations]
+) -> Done:
+    """Makes `unread_count` at least 1. Needs no body."""
+    await conversations.mark_unread(actor, ConversationId(object_id(conversation_id, ConversationNotFound)))
+    return Done()
+
+
+@post(
+    "/conversations/{conversation_id:str}/favorite",
+    status_code=200,
+    permission=Permission.CONVERSATIONS_VIEW,
+    responses=documented(*SIGNED_IN, 400, 404, 413, 415, 422),
+)
+@inject
+async def set_favorite(
+    conversation_id: FromPath[str],
+    data: JSONBody[Favorite],
+    actor: NamedDependency[Actor],
+    conversations: FromDishka[Conversations],
+) -> Favored:
+    """Sets or clears the mark, which is one for the whole team."""
+    found = ConversationId(object_id(conversation_id, ConversationNotFound))
+    await conversations.set_favorite(actor, found, favorite=data.favorite)
+    return Favored(data.favorite)
+
+
+@post(
+    "/conversations/find-or-create",
+    status_code=200,
+    permission=Permission.MESSAGES_SEND,
+    responses=documented(*SIGNED_IN, 400, 404, 413, 415, 422),
+)
+@inject
+async def find_or_create(
+    data: JSONBody[Recipient], actor: NamedDependency[Actor], conversations: FromDishka[Conversations]
+) -> ConversationRow:
+    """The conversation of an account with a phone number; an empty one is made where there is none."""
+    account = AccountId(object_id(data.account_id, AccountNotFound))
+    return await conversations.find_or_create(actor, account, data.phone_number)
+
+
+conversations_router = Router(
+    "/", route_handlers=[list_conversations, switch_bot, mark_read, mark_unread, set_favorite, find_or_create]
+)

@@ -8,9 +8,10 @@ from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import Meta
 
 from inbox.domain.access import Actor, Permission
-from inbox.domain.content import checked_text
+from inbox.domain.content import MAX_TEXT, checked_text
 from inbox.domain.errors import (
     ConversationIdRequired,
     ConversationNotFound,
@@ -24,7 +25,8 @@ from inbox.domain.ids import ConversationId
 from inbox.domain.messages import Status
 from inbox.domain.outbound import PUBLIC, State
 from inbox.domain.upstream_errors import Refused, WhatsAppError, WhatsAppUnavailable
-from inbox.entrypoints.http.parameters import next_page, object_id, page_size, position
+from inbox.entrypoints.http.answers import next_page
+from inbox.entrypoints.http.parameters import object_id, page_limit, page_size, position
 from inbox.entrypoints.http.problems import SIGNED_IN, documented
 from inbox.kit.paging import parse_time
 from inbox.ports.views import MessageItem, Outcome
@@ -36,20 +38,21 @@ SendWait = NewType("SendWait", float)
 MAX_KEY: Final = 200
 
 
-class SendText(msgspec.Struct, frozen=True):
-    """Unknown keys are ignored. `client_id` is the idempotency key of front ends that set no header."""
+class SendText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`client_id` is the idempotency key of front ends that set no header. Messages cannot quote others yet."""
 
-    conversation_id: str | None = None
-    content: str | None = None
-    client_id: str | None = None
+    conversation_id: Annotated[str, Meta(extra_json_schema={"format": "uuid"})] | None = None
+    content: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_TEXT})] | None = None
+    client_id: Annotated[str, Meta(max_length=MAX_KEY)] | None = None
+    reply_to_message_id: None = None
 
 
 class SendAnswer(msgspec.Struct, frozen=True):
     """`message_id` is the wamid, `id` the row."""
 
-    status: str
+    status: Annotated[str, Meta(extra_json_schema={"enum": ["sent", "queued"]})]
     message_id: str | None
-    id: str
+    id: Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
 
 
 @get(
@@ -62,7 +65,7 @@ async def list_messages(
     conversation_id: FromPath[str],
     actor: NamedDependency[Actor],
     conversations: FromDishka[Conversations],
-    limit: Annotated[str | None, QueryParameter()] = None,
+    limit: Annotated[str | None, page_limit(default=100, most=500)] = None,
     before: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[list[MessageItem]]:
     """The newest messages, returned oldest to newest; `X-Next-Cursor` leads to older ones."""
@@ -111,9 +114,11 @@ async def send(
 
 def _key(request: Request[Any, Any, Any], data: SendText) -> str | None:
     """The idempotency key; an empty one is none."""
-    key = request.headers.get("idempotency-key") or data.client_id or None
+    header = request.headers.get("idempotency-key")
+    key = header or data.client_id or None
     if key is not None and (len(key) > MAX_KEY or not key.isprintable()):
-        raise Invalid("header.idempotency-key", f"at most {MAX_KEY} printable characters")
+        path = "header.idempotency-key" if header else "body.client_id"
+        raise Invalid(path, f"at most {MAX_KEY} printable characters")
     return key
 
 

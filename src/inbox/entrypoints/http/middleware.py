@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 from uuid import uuid4
 
@@ -12,24 +12,38 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler
+from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from inbox.domain.access import Actor
 from inbox.domain.errors import MissingToken
+from inbox.kit import tracing
+from inbox.kit.client_address import Network, client_address
 from inbox.kit.telemetry import Metrics
 from inbox.ports.identity import Identity
 from inbox.services.members import Members
 
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_REFUSED: Final = 400
+_LOOKS: Final = ("/health", "/health/live", "/health/ready", "/metrics")
+"""Pages that machines look at every few seconds: told at debug while all is well."""
+
+_log = structlog.stdlib.get_logger("inbox.requests")
 
 
 def request_id(scope: Scope) -> str:
     """The id of this request: the caller's `X-Request-ID` if it is harmless, else one of ours."""
     state: dict[str, Any] = scope.setdefault("state", {})
     if "request_id" not in state:
-        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+        given = _header(scope, b"x-request-id")
         state["request_id"] = given if _ID.fullmatch(given) else uuid4().hex[:16]
     return str(state["request_id"])
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    """The last one of this name, or an empty text."""
+    return dict(scope["headers"]).get(name, b"").decode("latin-1")
 
 
 async def add_headers(message: Message, scope: Scope) -> None:
@@ -40,41 +54,110 @@ async def add_headers(message: Message, scope: Scope) -> None:
     headers["x-request-id"] = request_id(scope)
     headers.setdefault("x-content-type-options", "nosniff")
     headers.setdefault("cache-control", "no-store")
+    if scope["type"] == ScopeType.HTTP and scope["method"] == "OPTIONS" and "allow" in headers:
+        headers["allow"] = _allowed(scope)
+
+
+def _allowed(scope: Scope) -> str:
+    """All methods of the path: the framework's own answer names only those of the first handler."""
+    routes = (route for route in scope["litestar_app"].routes if isinstance(route, HTTPRoute))
+    found = {method for route in routes if route.path_format == scope["path_template"] for method in route.methods}
+    return ", ".join(sorted(found))
+
+
+def behind(proxies: Sequence[Network]) -> Callable[[ASGIApp], ASGIApp]:
+    """A middleware that puts the client's address where that of the connection stood, if one of `proxies` connected."""
+
+    def wrap(app: ASGIApp) -> ASGIApp:
+        async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+            client = scope.get("client")
+            if client is not None:
+                forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+                scope["client"] = (client_address(client[0], forwarded, proxies) or client[0], client[1])
+            await app(scope, receive, send)
+
+        return middleware
+
+    return wrap
 
 
 def measured(metrics: Metrics, clock: Callable[[], float] = time.perf_counter) -> Callable[[ASGIApp], ASGIApp]:
-    """A middleware that counts requests by route template, never by URL."""
+    """A middleware that counts, logs and traces requests by route template, never by URL."""
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != ScopeType.HTTP:
                 await app(scope, receive, send)
                 return
-            with structlog.contextvars.bound_contextvars(request_id=request_id(scope)):
-                await _measure(app, scope, receive, send)
+            given = _header(scope, b"traceparent")
+            if not metrics.spans.is_on:
+                # The trace of whoever called, or one of its own: the lines of the log have an id all the same.
+                trace = tracing.trace_id(given) or uuid4().hex
+                with structlog.contextvars.bound_contextvars(request_id=request_id(scope), trace_id=trace):
+                    await _measure(app, scope, receive, send)
+                return
+            with (
+                structlog.contextvars.bound_contextvars(request_id=request_id(scope)),
+                metrics.spans.span(f"{_verb(scope)} {_template(scope)}", given) as span,
+            ):
+                span.note("status", await _measure(app, scope, receive, send))
 
-        async def _measure(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-            begun, status, sent = clock(), 500, 0
-
-            async def counting(message: Message) -> None:
-                nonlocal status, sent
-                if message["type"] == "http.response.start":
-                    status = message["status"]
-                elif message["type"] == "http.response.body":
-                    sent += len(message["body"])
-                await send(message)
-
-            handler, method = str(scope.get("path_template", "")), str(scope.get("method", ""))
-            received = int(dict(scope["headers"]).get(b"content-length", b"0") or 0)
+        async def _measure(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> int:
+            begun, answer = clock(), _Answer(send)
+            handler, method = _template(scope), str(scope.get("method", ""))
+            received = int(_header(scope, b"content-length") or 0)
             with metrics.in_progress(handler, method):
                 try:
-                    await app(scope, receive, counting)
+                    await app(scope, receive, answer)
                 finally:
-                    metrics.request(handler, method, status, clock() - begun, (received, sent))
+                    took = clock() - begun
+                    metrics.request(handler, method, answer.status, took, (received, answer.sent))
+                    _tell(scope, handler, answer.status, took)
+            return answer.status
 
         return middleware
 
     return wrap
+
+
+class _Answer:
+    """Sends an answer on and notes its status and size; 500 until it has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self.status = 500
+        self.sent = 0
+        self._send = send
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        elif message["type"] == "http.response.body":
+            self.sent += len(message["body"])
+        await self._send(message)
+
+
+def _template(scope: Scope) -> str:
+    """The route, like `/messages/{conversation_id}`; empty if there is none."""
+    return str(scope.get("path_template", ""))
+
+
+def _verb(scope: Scope) -> str:
+    method = str(scope.get("method", ""))
+    return method if method in _METHODS else "OTHER"
+
+
+def _tell(scope: Scope, handler: str, status: int, took: float) -> None:
+    """The line of a request: who asked is told by kind alone, what was asked by the route alone."""
+    actor = scope.get("state", {}).get("actor")
+    log = _log.debug if status < _REFUSED and handler.endswith(_LOOKS) else _log.info
+    log(
+        "request",
+        handler=handler,
+        method=_verb(scope),
+        status=status,
+        ms=round(took * 1000, 1),
+        actor=actor.kind.value if isinstance(actor, Actor) else "none",
+    )
 
 
 async def authenticate(connection: ASGIConnection[Any, Any, Any, Any], route: BaseRouteHandler) -> None:
@@ -84,7 +167,8 @@ async def authenticate(connection: ASGIConnection[Any, Any, Any, Any], route: Ba
     """
     if route.opt.get("permission") is None:
         return
-    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    given = connection.headers.getall("authorization", [])
+    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
         raise MissingToken

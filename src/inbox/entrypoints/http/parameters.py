@@ -1,27 +1,46 @@
-"""Reading what a request names: ids, limits, cursors; and the headers of the next page."""
+"""Reading what a request names: ids, limits, cursors."""
 
-from collections.abc import Mapping
-from datetime import datetime
-from typing import TypeAlias
-from urllib.parse import urlencode
 from uuid import UUID
 
-from inbox.domain.errors import InboxError, Invalid
-from inbox.kit.paging import decode_cursor, encode_cursor
+from litestar.params import QueryParameter
 
-Before: TypeAlias = tuple[datetime, UUID | None]
+from inbox.domain.access import Actor, Permission
+from inbox.domain.errors import InboxError, Invalid
+from inbox.kit.paging import decode_cursor
+from inbox.ports.queries import Before
 
 _CANONICAL_LENGTH = 36
 
 
 def object_id(text: str, missing: type[InboxError]) -> UUID:
     """An id. A malformed one is answered like a missing object."""
-    if len(text) != _CANONICAL_LENGTH or not text.isascii():
+    found = _uuid(text)
+    if found is None:
         raise missing
-    try:
-        return UUID(text)
-    except ValueError:
-        raise missing from None
+    return found
+
+
+def managed_id(actor: Actor, text: str, missing: type[InboxError], *codes: Permission) -> UUID:
+    """The id in the path of a call that needs `codes` everywhere.
+
+    Whoever lacks them is not even told that a malformed id names nothing. Raises `PermissionDenied`, `missing`.
+    """
+    actor.require_everywhere(*codes)
+    return object_id(text, missing)
+
+
+def id_in_body(text: str, path: str) -> UUID:
+    """The id that a body names at `path`. Raises `Invalid` for a malformed one."""
+    found = _uuid(text)
+    if found is None:
+        raise Invalid(path, f"an id, in {_CANONICAL_LENGTH} characters")
+    return found
+
+
+def page_limit(*, default: int | None, most: int) -> QueryParameter:
+    """How a `limit` is described; `page_size` reads it."""
+    extra = {"type": "integer", "minimum": 1, "maximum": most}
+    return QueryParameter(schema_extra=extra if default is None else {**extra, "default": default})
 
 
 def page_size(text: str | None, *, default: int, most: int) -> int:
@@ -41,7 +60,10 @@ def position(text: str | None, name: str) -> Before | None:
     return found.at, found.id
 
 
-def next_page(at: datetime, row_id: UUID, query: Mapping[str, str], name: str) -> dict[str, str]:
-    """The headers that lead to the next page; the link is relative, so that it stays right behind a proxy."""
-    cursor = encode_cursor(at, row_id)
-    return {"X-Next-Cursor": cursor, "Link": f'<?{urlencode({**query, name: cursor})}>; rel="next"'}
+def _uuid(text: str) -> UUID | None:
+    if len(text) != _CANONICAL_LENGTH or not text.isascii():
+        return None
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

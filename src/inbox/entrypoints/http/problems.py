@@ -5,7 +5,7 @@
 
 import http
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import structlog
@@ -34,6 +34,11 @@ STATUS: Final[Mapping[Kind, int]] = {
     Kind.UNCERTAIN: 504,
 }
 MEDIA_TYPE: Final = "application/problem+json"
+TITLES: Final[Mapping[int, str]] = {status.value: status.phrase for status in http.HTTPStatus} | {
+    413: "Content Too Large",
+    422: "Unprocessable Content",
+}
+"""The standard phrases, RFC 9110's where Python's are older."""
 SIGNED_IN: Final = (401, 403, 500, 502, 503, 504)
 """What every call of a signed-in person may answer."""
 _DEFAULT_RETRY_AFTER: Final = 1.0
@@ -46,6 +51,8 @@ _CODES: Final[Mapping[int, str]] = {
     422: "validation_error",
 }
 
+_WHERE: Final = msgspec.Meta(extra_json_schema={"required": ["path", "message"]})
+
 _log = structlog.stdlib.get_logger("inbox.http")
 
 
@@ -57,7 +64,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
     request_id: str
     type: str = "about:blank"
-    errors: list[dict[str, str]] | msgspec.UnsetType = msgspec.UNSET
+    errors: list[Annotated[dict[str, str], _WHERE]] | msgspec.UnsetType = msgspec.UNSET
     id: str | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -66,7 +73,7 @@ def documented(*statuses: int) -> dict[int, ResponseSpec]:
     return {
         status: ResponseSpec(
             data_container=Problem,
-            description=http.HTTPStatus(status).phrase,
+            description=TITLES[status],
             media_type=MEDIA_TYPE,
             generate_examples=False,
         )
@@ -85,7 +92,7 @@ def answer(
 ) -> Response[Problem]:
     """The answer for a failure."""
     problem = Problem(
-        title=http.HTTPStatus(status).phrase if status != 422 else "Unprocessable Content",  # noqa: PLR2004
+        title=TITLES[status],
         status=status,
         detail=detail,
         request_id=request_id(request.scope),

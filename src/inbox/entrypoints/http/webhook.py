@@ -33,7 +33,7 @@ class Received(msgspec.Struct, frozen=True):
 @inject
 async def verify(
     intake: FromDishka[Intake],
-    mode: Annotated[str | None, QueryParameter(name="hub.mode")] = None,
+    mode: Annotated[str | None, QueryParameter(name="hub.mode", schema_extra={"enum": ["subscribe"]})] = None,
     token: Annotated[str | None, QueryParameter(name="hub.verify_token")] = None,
     challenge: Annotated[str | None, QueryParameter(name="hub.challenge")] = None,
 ) -> Response[str]:
@@ -49,6 +49,7 @@ async def verify(
     "/webhook/whatsapp",
     status_code=200,
     permission=None,
+    bodies=(dict[str, Any],),
     responses=documented(400, 401, 413, 500, 503),
     security=[],
 )

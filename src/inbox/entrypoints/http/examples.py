@@ -1,0 +1,14 @@
+"""One example for each body of the REST API, by operation.
+
+All values are invented; a test holds them to their shapes.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from inbox.entrypoints.http.examples_admin import ADMIN
+from inbox.entrypoints.http.examples_inbox import INBOX
+from inbox.entrypoints.http.examples_service import SERVICE
+from inbox.entrypoints.http.examples_values import Example
+
+EXAMPLES: Final[Mapping[str, Example]] = {**INBOX, **ADMIN, **SERVICE}

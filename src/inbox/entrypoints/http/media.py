@@ -1,0 +1,154 @@
+"""Files of messages, passed through piece by piece."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Final
+
+import structlog
+from dishka.integrations.litestar import FromDishka, inject
+from litestar import Router, get
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from inbox.domain.access import Actor, Permission
+from inbox.domain.errors import InboxError, MessageNotFound
+from inbox.domain.ids import MessageId
+from inbox.entrypoints.http.parameters import object_id
+from inbox.entrypoints.http.problems import SIGNED_IN, documented
+from inbox.kit.disposition import content_disposition, may_be_inline, plain_type, safe_name
+from inbox.services.media import Media, OpenMedia
+
+CLIENT_SECONDS: Final = 60.0
+"""A client that takes no piece for so long is given up: it holds a connection to WhatsApp."""
+UNKNOWN_TYPE: Final = "application/octet-stream"
+_SUFFIXES: Final[Mapping[str, str]] = {
+    "application/msword": "doc",
+    "application/pdf": "pdf",
+    "application/vnd.ms-excel": "xls",
+    "application/vnd.ms-powerpoint": "ppt",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "pptx",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
+    "application/zip": "zip",
+    "audio/aac": "aac",
+    "audio/amr": "amr",
+    "audio/mp4": "m4a",
+    "audio/mpeg": "mp3",
+    "audio/ogg": "ogg",
+    "audio/opus": "opus",
+    "image/gif": "gif",
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "text/csv": "csv",
+    "text/plain": "txt",
+    "video/3gpp": "3gp",
+    "video/mp4": "mp4",
+}
+"""Of what WhatsApp takes. Anything else is `bin`: a suffix decides what opens the file."""
+
+_log = structlog.stdlib.get_logger("inbox.http")
+
+
+class Passing:
+    """An answer that is opened when it is sent, so that whatever goes wrong before the first byte is still a problem.
+
+    Later nothing can be said any more: the connection breaks, and a part does not pass for the whole.
+    """
+
+    def __init__(
+        self,
+        opening: AbstractAsyncContextManager[OpenMedia],
+        message_id: MessageId,
+        *,
+        client_seconds: float = CLIENT_SECONDS,
+    ) -> None:
+        self._opening = opening
+        self._message_id = message_id
+        self._client_seconds = client_seconds
+
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+        """As an ASGI application. The file is closed when the client goes away."""
+        async with self._opening as media:
+            passing = asyncio.create_task(self._pass(media, send))
+            gone = asyncio.create_task(_disconnected(receive))
+            try:
+                await asyncio.wait((passing, gone), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                is_passed = passing.done()
+                passing.cancel()
+                gone.cancel()
+                await asyncio.wait((passing, gone))
+            if is_passed:
+                passing.result()
+
+    async def _pass(self, media: OpenMedia, send: Send) -> None:
+        headers = [(name.encode(), value.encode()) for name, value in headers_of(media, self._message_id).items()]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        try:
+            async for piece in media.stream.chunks:
+                async with asyncio.timeout(self._client_seconds):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                # granian takes pieces for a client that left at once: without a pause nobody hears that it did.
+                await asyncio.sleep(0)
+        except (InboxError, TimeoutError) as error:
+            # The status is out: breaking the connection is all that is left to say.
+            code = error.code if isinstance(error, InboxError) else "client_too_slow"
+            _log.warning("media_broken_off", code=code)
+            raise
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def headers_of(media: OpenMedia, message_id: MessageId) -> dict[str, str]:
+    """Names in lower case. Type and name are a stranger's words: checked, and never a reason to run anything."""
+    media_type = plain_type(media.stream.mime_type) or plain_type(media.row.mime_type) or UNKNOWN_TYPE
+    name = safe_name(media.row.filename) or _own_name(media.row.message_type, media_type, message_id)
+    headers = {
+        "content-type": media_type,
+        "content-disposition": content_disposition(name, is_inline=may_be_inline(media_type, name)),
+        "x-content-type-options": "nosniff",
+        "content-security-policy": "sandbox; default-src 'none'",
+        "cache-control": "private, no-store",
+    }
+    if media.stream.size is not None:
+        headers["content-length"] = str(media.stream.size)
+    return headers
+
+
+def _own_name(message_type: str | None, media_type: str, message_id: MessageId) -> str:
+    kind = message_type if message_type is not None and message_type.isascii() and message_type.isalpha() else "file"
+    return f"{kind[:16].lower()}-{message_id}.{_SUFFIXES.get(media_type, 'bin')}"
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+@get(
+    "/messages/media/{message_id:str}",
+    permission=Permission.MESSAGES_VIEW,
+    responses={
+        200: ResponseSpec(bytes, description="The file.", media_type="*/*", generate_examples=False),
+        **documented(*SIGNED_IN, 400, 404, 410, 413),
+    },
+)
+@inject
+async def show_media(
+    message_id: FromPath[str],
+    actor: NamedDependency[Actor],
+    media: FromDishka[Media],
+) -> ASGIApp:
+    """The file of a message, passed through from WhatsApp.
+
+    WhatsApp keeps files for some days only. `Content-Disposition` is `inline` for pictures, sound, film
+    and PDF only. If the connection breaks, what came is not the whole file.
+    """
+    found = MessageId(object_id(message_id, MessageNotFound))
+    return Passing(media.open(actor, found), found)
+
+
+media_router = Router("/", route_handlers=[show_media])

@@ -1,0 +1,111 @@
+"""What the page of metrics says after a day in the life of a message."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from prometheus_client.parser import text_string_to_metric_families
+
+from adapters.webhook_bodies import a_body, a_message
+from api.flow import Flow, flowing
+from builders import a_number, execute
+from inbox.entrypoints.queue_gauges import QueueGauges
+from inbox.kit import telemetry
+
+
+async def value(flow: Flow, name: str, /, **labels: str) -> float:
+    for family in text_string_to_metric_families(await flow.page()):
+        for sample in family.samples:
+            if (sample.name, sample.labels) == (name, labels):
+                return float(sample.value)
+    raise AssertionError(f"no {name} {labels}")
+
+
+@pytest.fixture
+async def flow(settings, database_url, engine):
+    async with flowing(settings, database_url, engine) as flow:
+        yield flow
+
+
+async def test_a_webhook_is_counted_from_the_door_to_its_effects(flow):
+    await flow.customer_writes("Bonjour")
+    await flow.until("select 1 from outbox where state = 'accepted'")
+    assert await value(flow, "inbox_deliveries_total", outcome="stored") == 1
+    assert await value(flow, "inbox_deliveries_total", outcome="done") == 1
+    assert await value(flow, "inbox_items_total", item="message") == 1
+    assert await value(flow, "inbox_delivery_lag_seconds_count") == 1
+    assert 0 < await value(flow, "inbox_delivery_lag_seconds_sum") < 20
+    assert await value(flow, "inbox_work_total", kind="turn", outcome="answered") == 1
+    assert await value(flow, "inbox_work_total", kind="send", outcome="accepted") == 1
+
+
+async def test_a_repetition_is_counted_at_the_door_and_nowhere_else(flow):
+    message = a_message(id=f"wamid.{a_number()}", **{"from": flow.number})
+    for spaces in ("", " "):
+        await flow.webhook(a_body(message, number=flow.account.phone_number_id) + spaces.encode())
+    await flow.until("select 1 from deliveries where state = 'done' having count(*) = 2")
+    assert await value(flow, "inbox_deliveries_total", outcome="done") == 2
+    assert await value(flow, "inbox_items_total", item="message") == 1
+
+
+async def test_unknown_numbers_parked_statuses_and_what_is_not_understood_are_counted_apart(flow):
+    await flow.webhook(a_body(a_message(id=f"wamid.{a_number()}"), number="999"))
+    await flow.whatsapp_says("delivered", "wamid.nobodys")
+    await flow.whatsapp_says("exploded", "wamid.nobodys")
+    await flow.webhook(b'{"object": "whatsapp_business_account", "entry": 5}')
+    await flow.until("select 1 from deliveries where state <> 'open' having count(*) = 4")
+    await (await flow.container.get(QueueGauges)).read()
+    assert await value(flow, "inbox_items_total", item="unknown_number") == 1
+    assert await value(flow, "inbox_items_total", item="parked_status") == 2
+    assert await value(flow, "inbox_items_total", item="status") == 0
+    assert await value(flow, "inbox_message_statuses_total", status="delivered") == 1
+    assert await value(flow, "inbox_message_statuses_total", status="other") == 1
+    assert await value(flow, "inbox_backlog", queue="statuses", state="parked") == 2
+
+
+async def test_queues_that_cannot_be_read_keep_their_figures_and_say_how_old_they_are(flow):
+    gauges = await flow.container.get(QueueGauges)
+    await gauges.read()
+    before = await value(flow, "inbox_queues_read_timestamp_seconds")
+    await execute(flow.engine, "alter table message_statuses rename to elsewhere")
+    try:
+        with pytest.raises(Exception, match="message_statuses"):
+            await gauges.read()
+    finally:
+        await execute(flow.engine, "alter table elsewhere rename to message_statuses")
+    assert await value(flow, "inbox_queues_read_timestamp_seconds") == before
+
+
+@pytest.fixture
+def logs(capfd: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield capfd
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+async def test_a_request_has_one_line_with_its_ids_and_says_neither_who_asked_nor_the_url(flow, logs):
+    telemetry.configure("INFO")
+    structlog.configure(cache_logger_on_first_use=False)
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    headers = {"x-request-id": "request-1", "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    await flow.client.get("/messages/3f2504e0-4f89-41d3-9a0c-0305e82c3301?search=x", headers=headers)
+    await flow.client.get("/health/live")
+    lines = [json.loads(line) for line in logs.readouterr().err.splitlines()]
+    (line,) = [line for line in lines if line["event"] == "request"]
+    assert line.pop("ms") > 0
+    assert line.pop("timestamp")
+    assert line == {
+        "event": "request",
+        "level": "info",
+        "request_id": "request-1",
+        "trace_id": trace,
+        "handler": "/messages/{conversation_id}",
+        "method": "GET",
+        "status": 401,
+        "actor": "none",
+    }
