@@ -7,7 +7,7 @@ import msgspec
 
 from inbox.adapters.llm.fake import FakeAssistant
 from inbox.domain.errors import InboxError
-from inbox.domain.upstream_errors import ModelRefused, ModelSilent, ModelThrottled, ModelUnavailable
+from inbox.domain.upstream_errors import ModelFailed, ModelRefused, ModelSilent, ModelThrottled
 from inbox.kit.http import ApiClient
 
 KEY = "EMULATOR-GEMINI-KEY"
@@ -25,7 +25,7 @@ class FakeSide:
     _ERRORS: dict[str, Callable[[], InboxError]] = {  # noqa: RUF012 - a table
         "ModelRefused": ModelRefused,
         "ModelThrottled": lambda: ModelThrottled(retry_after=21.0),
-        "ModelUnavailable": ModelUnavailable,
+        "ModelFailed": ModelFailed,
     }
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class GeminiSide:
     _KNOBS: dict[str, dict[str, Any]] = {  # noqa: RUF012 - a table
         "ModelRefused": {"knob": "429_day", "count": 1},
         "ModelThrottled": {"knob": "429_minute", "count": 1, "options": {"retry_delay": 21}},
-        "ModelUnavailable": {"knob": "503", "count": 3},
+        "ModelFailed": {"knob": "503", "count": 3},
         "blocked": {"knob": "blocked_prompt", "count": 1},
         "empty": {"knob": "empty_stop", "count": 1},
         "cut": {"knob": "max_tokens_empty", "count": 1},

@@ -10,7 +10,14 @@ from litestar import Litestar
 from inbox.adapters.llm.gemini.client import GeminiAssistant
 from inbox.domain.bot import Action, Decision
 from inbox.domain.errors import CircuitOpen, InboxError
-from inbox.domain.upstream_errors import ModelRefused, ModelSilent, ModelThrottled, ModelUnavailable
+from inbox.domain.upstream_errors import (
+    ModelFailed,
+    ModelRefused,
+    ModelSilent,
+    ModelThrottled,
+    ModelTimeout,
+    ModelUnavailable,
+)
 from inbox.emulators.gemini.models import DEFAULT_MODELS
 from inbox.emulators.serving import serve
 from inbox.ports.llm import Assistant, Prompt, Turn
@@ -75,7 +82,7 @@ class AssistantCases:
         assert caught.value.reason == reason
         assert (await decided(assistant)).value.reply
 
-    @pytest.mark.parametrize("error", [ModelRefused, ModelThrottled, ModelUnavailable])
+    @pytest.mark.parametrize("error", [ModelRefused, ModelThrottled, ModelFailed])
     async def test_a_failure_says_whose_fault_it_is(
         self, assistant: Assistant, side: ModelSide, error: type[InboxError]
     ) -> None:
@@ -235,7 +242,7 @@ class TestGeminiAssistant(AssistantCases):
         assistant = start_assistant(gemini_url, total=0.3, attempt=0.2).assistant
         await side.arm("timeout", count=9)
         async with asyncio.timeout(2):
-            with pytest.raises(ModelUnavailable):
+            with pytest.raises(ModelTimeout):
                 await assistant.complete(a_prompt(), schema=Decision)
 
     async def test_after_an_attempt_that_hangs_another_one_may_answer(

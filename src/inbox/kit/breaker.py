@@ -18,6 +18,7 @@ import msgspec
 from purgatory.domain.model import CLOSED, HALF_OPENED, OPENED, ClosedState, Context, HalfOpenedState, OpenedState
 
 from inbox.domain.errors import CircuitOpen
+from inbox.ports.monitoring import CircuitState
 
 _SUCCESSES_TO_CLOSE: Final = 2  # REST contract, `behaviour.md` 6
 _TRIAL_WAIT: Final = 1.0  # seconds to tell those who come while a trial runs
@@ -38,21 +39,6 @@ class Circuit(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.threshold < 1 or self.stays_open <= 0:
             raise ValueError(f"circuit {self.name} needs a threshold of at least 1 and a time above 0")
-
-
-class CircuitState(msgspec.Struct, frozen=True, kw_only=True):
-    """What `/health` and `/admin/circuit-breakers` show, in the words of the REST contract, and the rejections.
-
-    `state` is `closed`, `open` or `half_open`; times are aware UTC.
-    """
-
-    name: str
-    state: str
-    failure_count: int
-    success_count: int
-    last_failure_time: datetime | None
-    opened_at: datetime | None
-    rejected_count: int
 
 
 def _utc_now() -> datetime:

@@ -23,10 +23,13 @@ import aiohttp
 import httpx
 import httpx_aiohttp
 import msgspec
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from inbox.kit.exchange import CallFailed, Exchange, Fence, Progress, Reach
+from inbox.kit.gauges import Connections
 
 __all__ = [
     "ApiClient",
@@ -76,9 +79,10 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Connections at most, seconds that an idle one is kept, and bytes of an answer that `call` reads at most."""
+    """Connections at most and idle ones among them, seconds that an idle one is kept, and bytes that `call` reads."""
 
     connections: int = 100
+    kept_alive: int = 20
     keepalive_for: float = 30.0
     body: int = 4 << 20
 
@@ -107,7 +111,21 @@ class _Connector(aiohttp.TCPConnector):
 
     Here rather than in aiohttp's signals, which lose the connection when they raise: a refused call gives it back
     unused. Should aiohttp stop calling this method, the fence still runs before the first byte (`Exchange.writing`).
+
+    It also closes what comes back while `kept_alive` connections are idle: aiohttp itself has no such limit.
     """
+
+    def __init__(self, *, limit: int, kept_alive: int, keepalive_timeout: float, ssl: ssl.SSLContext) -> None:
+        super().__init__(limit=limit, keepalive_timeout=keepalive_timeout, ssl=ssl)
+        self._kept_alive = kept_alive
+
+    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        is_full = sum(map(len, self._conns.values())) >= self._kept_alive
+        super()._release(key, protocol, should_close=should_close or is_full)
+
+    def usage(self) -> Connections:
+        waiting = sum(map(len, self._waiters.values()))
+        return Connections(len(self._acquired), sum(map(len, self._conns.values())), waiting, self.limit)
 
     async def connect(
         self,
@@ -181,6 +199,7 @@ class ApiClient:
         self._tls = tls or ssl.create_default_context()
         self._kind: Literal["aiohttp", "httpx"] = transport
         self._origins = origins | {_origin(httpx.URL(base_url))}
+        self._connector: _Connector | None = None
         self._client = httpx.AsyncClient(
             base_url=base_url,
             transport=self._transport(),
@@ -242,28 +261,37 @@ class ApiClient:
         """Another client with the same transport, times and limits."""
         return ApiClient(self.name, base_url, timeouts=self._timeouts, limits=self._limits, transport=self._kind)
 
+    def connections(self) -> Connections:
+        """What the pool of aiohttp's transport holds at this moment."""
+        return self._connector.usage() if self._connector else Connections(0, 0, 0, self._limits.connections)
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._client.aclose()
 
     def _transport(self) -> httpx.AsyncBaseTransport:
         if self._kind == "httpx":
-            kept = self._limits.connections
             return httpx.AsyncHTTPTransport(
                 verify=self._tls,
                 trust_env=False,
                 retries=0,
                 limits=httpx.Limits(
-                    max_connections=kept, max_keepalive_connections=kept, keepalive_expiry=self._limits.keepalive_for
+                    max_connections=self._limits.connections,
+                    max_keepalive_connections=self._limits.kept_alive,
+                    keepalive_expiry=self._limits.keepalive_for,
                 ),
             )
         return httpx_aiohttp.AiohttpTransport(verify=self._tls, client=self._session)
 
     def _session(self) -> aiohttp.ClientSession:
+        self._connector = _Connector(
+            limit=self._limits.connections,
+            kept_alive=self._limits.kept_alive,
+            keepalive_timeout=self._limits.keepalive_for,
+            ssl=self._tls,
+        )
         session = aiohttp.ClientSession(
-            connector=_Connector(
-                limit=self._limits.connections, keepalive_timeout=self._limits.keepalive_for, ssl=self._tls
-            ),
+            connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             trace_configs=[_tracing()],
         )

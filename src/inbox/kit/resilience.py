@@ -28,6 +28,7 @@ from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 from inbox.domain.errors import CircuitOpen, InboxError, Kind, Overloaded
 from inbox.kit.boundaries import forbid_open_transaction
 from inbox.kit.breaker import Breakers, IsFailure
+from inbox.kit.gauges import Calls
 
 T = TypeVar("T")
 OnTimeout = Callable[[], InboxError]
@@ -38,7 +39,6 @@ _OURS: Final = (CircuitOpen, Overloaded)  # nothing was tried: never repeated he
 _BUDGET_SHARE: Final = 0.1
 _BUDGET_SECONDS: Final = 10
 _BUDGET_FLOOR: Final = 5
-_HEAD_START: Final = 0.02
 
 _guard_name: ContextVar[str] = ContextVar("inbox_guard_name", default="")
 
@@ -62,12 +62,16 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt: `outcome` is `ok`, `cancelled` or the name of the error's class; `took` in seconds."""
+    """One attempt: `outcome` is `ok`, `cancelled` or the name of the error's class; `took` in seconds.
+
+    `attempt` is its number within the call, from 1.
+    """
 
     name: str
     outcome: str
     took: float
     circuit: str | None
+    attempt: int = 1
 
 
 def provider_failed(error: Exception) -> bool:
@@ -99,8 +103,13 @@ class Guard:
         self._observe = observe
         self._slots = asyncio.Semaphore(policy.concurrency)
         self._waiting = 0
+        self._running = 0
         self._budget = _Budget()
         self._caller = AsyncRetryingCaller(attempts=policy.attempts, timeout=policy.total)
+
+    def load(self) -> Calls:
+        """The calls at this moment."""
+        return Calls(self._running, self._waiting)
 
     async def call(self, fn: Callable[[], Awaitable[T]], *, on_timeout: OnTimeout) -> T:
         """The result of `fn`, which raises InboxErrors only.
@@ -121,14 +130,13 @@ class Guard:
 
     async def _run(self, stack: AsyncExitStack, fn: Callable[[], Awaitable[T]], on_timeout: OnTimeout) -> T:
         forbid_open_transaction()
-        deadline = asyncio.get_running_loop().time() + self.policy.total
         token = _guard_name.set(self.name)
-        scope = asyncio.timeout_at(deadline)
+        scope = asyncio.timeout(self.policy.total)
         try:
             async with scope:
                 await stack.enter_async_context(self._slot())
                 self._budget.called()
-                call = _Call(fn, on_timeout, deadline, self.policy, self._budget, self._admission, self._seen)
+                call = _Call(fn, on_timeout, scope, self.policy, self._budget, self._admission, self._seen)
                 if self.policy.attempts == 1:
                     return await call.attempt()
                 return await self._caller(call.wait_before_next, call.attempt)
@@ -148,9 +156,11 @@ class Guard:
             await self._slots.acquire()
         finally:
             self._waiting -= 1
+        self._running += 1
         try:
             yield
         finally:
+            self._running -= 1
             self._slots.release()
 
     def _admission(self) -> AbstractContextManager[None]:
@@ -158,9 +168,11 @@ class Guard:
             return nullcontext()
         return self._breakers.guard(self._circuit, self._is_failure)
 
-    def _seen(self, outcome: str, took: float) -> None:
+    def _seen(self, outcome: str, took: float, attempt: int) -> None:
         if self._observe is not None:
-            self._observe(Observation(name=self.name, outcome=outcome, took=took, circuit=self._circuit))
+            self._observe(
+                Observation(name=self.name, outcome=outcome, took=took, circuit=self._circuit, attempt=attempt)
+            )
 
 
 class _Call(Generic[T]):
@@ -170,15 +182,15 @@ class _Call(Generic[T]):
         self,
         fn: Callable[[], Awaitable[T]],
         on_timeout: OnTimeout,
-        deadline: float,
+        total: asyncio.Timeout,
         policy: Policy,
         budget: "_Budget",
         admission: Callable[[], AbstractContextManager[None]],
-        seen: Callable[[str, float], None],
+        seen: Callable[[str, float, int], None],
     ) -> None:
         self._fn = fn
         self._on_timeout = on_timeout
-        self._deadline = deadline
+        self._total = total
         self._policy = policy
         self._budget = budget
         self._admission = admission
@@ -200,14 +212,10 @@ class _Call(Generic[T]):
             outcome = type(error).__name__
             raise
         finally:
-            self._seen(outcome, time.perf_counter() - started)
+            self._seen(outcome, time.perf_counter() - started, self._tries)
 
     async def _timed(self) -> T:
-        # A moment before the total deadline: there the breaker would see a cancellation, which says nothing, and a
-        # side that always hangs would never open it.
-        head_start = min(_HEAD_START, self._policy.total * 0.05)
-        now = asyncio.get_running_loop().time()
-        scope = asyncio.timeout_at(min(now + self._policy.attempt, self._deadline - head_start))
+        scope = asyncio.timeout(self._policy.attempt)
         try:
             async with scope:
                 return await self._fn()
@@ -215,6 +223,13 @@ class _Call(Generic[T]):
             if not scope.expired():
                 raise
             raise self._on_timeout() from error
+        except asyncio.CancelledError:
+            # The total deadline cancels. A cancellation says nothing to the breaker, and a side that always hangs would
+            # never open it, so what it means is said here. Who else cancels is obeyed.
+            task = asyncio.current_task()
+            if not self._total.expired() or task is None or task.cancelling() > 1:
+                raise
+            raise self._on_timeout() from None
 
     def wait_before_next(self, error: Exception) -> bool | float:
         """The back-off hook of stamina: False, or the seconds to wait. Never waits beyond the deadline."""
@@ -229,7 +244,8 @@ class _Call(Generic[T]):
             wait = random.uniform(ceiling / 2, ceiling)  # noqa: S311 - spreads load, guards nothing
         elif wait > policy.retry_after_max:
             return False
-        if asyncio.get_running_loop().time() + wait >= self._deadline:
+        deadline = self._total.when()
+        if deadline is None or asyncio.get_running_loop().time() + wait >= deadline:
             return False
         return max(0.0, wait) if self._budget.spend() else False
 

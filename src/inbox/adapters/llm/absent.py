@@ -13,3 +13,6 @@ class NoAssistant:
 
     async def complete(self, prompt: Prompt, *, schema: type[msgspec.Struct]) -> NoReturn:  # noqa: ARG002
         raise ModelRefused("No language model is configured: set INBOX_GEMINI_API_KEY.")
+
+    async def probe(self) -> bool:
+        return False

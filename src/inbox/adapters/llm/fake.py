@@ -34,6 +34,9 @@ class FakeAssistant:
             raise ModelSilent("malformed") from error
         return Answer(value=value, model="fake", usage=Usage(input=len(prompt.system) // 4, output=8))
 
+    async def probe(self) -> bool:
+        return True
+
     def _by_rule(self, prompt: Prompt) -> dict[str, object]:
         last = prompt.history[-1].text if prompt.history else ""
         wants_person = any(word in last.casefold() for word in ("humain", "conseiller", "human"))

@@ -7,8 +7,15 @@ import msgspec
 
 from inbox.adapters.llm.gemini import wire
 from inbox.domain.errors import InboxError
-from inbox.domain.upstream_errors import ModelRefused, ModelSilent, ModelThrottled, ModelUnavailable
-from inbox.kit.http import ApiClient, CallFailed, Reply
+from inbox.domain.upstream_errors import (
+    ModelFailed,
+    ModelRefused,
+    ModelSilent,
+    ModelThrottled,
+    ModelTimeout,
+    ModelUnavailable,
+)
+from inbox.kit.http import ApiClient, CallFailed, Reach, Reply
 from inbox.kit.resilience import Guard
 from inbox.ports.llm import Answer, Prompt, Turn, Usage
 
@@ -46,15 +53,27 @@ class GeminiAssistant:
                     content=body,
                 )
             except CallFailed as failed:
-                raise ModelUnavailable(f"Gemini could not be reached ({failed.reason}).") from failed
+                raise _failure(failed) from failed
             if reply.status != 200:  # noqa: PLR2004
                 raise _refusal(reply)
             return _answer(reply.body)
 
         # A silent model is judged outside of the guard: asking again rarely helps, and one customer's prompt must not
         # open the circuit for all.
-        answer = await self._guard.call(attempt, on_timeout=lambda: ModelUnavailable("Gemini did not answer in time."))
+        answer = await self._guard.call(attempt, on_timeout=lambda: ModelTimeout("Gemini did not answer in time."))
         return self._read(answer, schema)
+
+    async def probe(self) -> bool:
+        """Asks for the model's description, which costs nothing."""
+        try:
+            reply = await self._api.call(
+                "GET", f"/v1beta/models/{self._model}", headers={"x-goog-api-key": self._api_key}
+            )
+        except CallFailed as failed:
+            raise _failure(failed) from failed
+        if reply.status != 200:  # noqa: PLR2004
+            raise _refusal(reply)
+        return True
 
     def _body(self, prompt: Prompt, schema: type[T]) -> dict[str, Any]:
         return {
@@ -90,7 +109,7 @@ def _answer(body: bytes) -> wire.GenerateAnswer:
     try:
         return msgspec.json.decode(body, type=wire.GenerateAnswer)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ModelUnavailable("Gemini's answer is not readable.") from error
+        raise ModelFailed("Gemini's answer is not readable.") from error
 
 
 def _check(answer: wire.GenerateAnswer) -> None:
@@ -135,6 +154,14 @@ def _thinking(model: str) -> dict[str, Any]:
     return {"thinkingLevel": "MINIMAL" if _MINIMAL.match(model) else "LOW"}
 
 
+def _failure(failed: CallFailed) -> InboxError:
+    if failed.reason in ("connect_timeout", "read_timeout"):
+        return ModelTimeout(f"Gemini did not answer in time ({failed.reason}).")
+    if failed.reach is Reach.ANSWERED:
+        return ModelFailed(f"Gemini's answer broke off ({failed.reason}).")
+    return ModelUnavailable(f"Gemini could not be reached ({failed.reason}).")
+
+
 def _refusal(reply: Reply) -> InboxError:
     error = wire.error_of(reply.body)
     if reply.status == 429:  # noqa: PLR2004
@@ -143,6 +170,6 @@ def _refusal(reply: Reply) -> InboxError:
         wait = wire.retry_after(error) if error is not None else None
         return ModelThrottled("Gemini asks to wait.", retry_after=wait)
     if reply.status >= 500 or reply.status in (408, 499):  # noqa: PLR2004
-        return ModelUnavailable(f"Gemini answered {reply.status}.")
+        return ModelFailed(f"Gemini answered {reply.status}.")
     word = error.status if error is not None else "no reason"
     return ModelRefused(f"Gemini refused the request ({reply.status}, {word}).")
