@@ -12,16 +12,18 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 import msgspec
+import structlog
 from cachebox import LRUCache
 
 from inbox.domain.events import CacheStale, Resync, Signal
-from inbox.ports.cache import CacheStats, FamilyStats
+from inbox.ports.cache import CacheStats, FamilyStats, SharedStats
 from inbox.ports.events import Events
 
 T = TypeVar("T")
 
 EVERYTHING: Final = "*"
 """The tag that every entry has."""
+_log = structlog.stdlib.get_logger("inbox.cache")
 _MOST_FAMILIES: Final = 100
 _OTHER_FAMILIES: Final = "other"
 
@@ -35,14 +37,16 @@ class _Entry(msgspec.Struct, frozen=True):
     until: float
 
 
-class _Flight:
+class Flight:
     """One load that is under way, and how many wait for it."""
 
-    __slots__ = ("born", "key", "tags", "task", "waiters")
+    __slots__ = ("born", "key", "shape", "tags", "task", "ttl", "waiters")
 
-    def __init__(self, key: str, tags: tuple[str, ...], born: int) -> None:
+    def __init__(self, key: str, tags: tuple[str, ...], ttl: float, shape: Any, born: int) -> None:  # noqa: ANN401 - a type
         self.key = key
         self.tags = tags
+        self.ttl = ttl
+        self.shape = shape
         self.born = born
         self.waiters = 0
         self.task: asyncio.Task[Any]
@@ -51,6 +55,8 @@ class _Flight:
 class _Counters(msgspec.Struct):
     hits: int = 0
     misses: int = 0
+    shared_hits: int = 0
+    shared_misses: int = 0
 
 
 class MemoryCache:
@@ -65,22 +71,32 @@ class MemoryCache:
         self._forgotten: dict[str, int] = {}
         self._all_forgotten = 0
         self._serial = 0
-        self._flights: dict[str, _Flight] = {}
+        self._flights: dict[str, Flight] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._families: dict[str, _Counters] = {}
 
-    async def fetch(self, key: str, load: Callable[[], Awaitable[T]], *, tags: Sequence[str], ttl: float) -> T:
+    async def fetch(
+        self,
+        key: str,
+        load: Callable[[], Awaitable[T]],
+        *,
+        tags: Sequence[str],
+        ttl: float,
+        shape: type[T] | None = None,
+    ) -> T:
         """The value of `key`. A load ends early only when all who waited for it are gone."""
         counters = self._counters(key)
         entry: _Entry | None = self._entries.get(key, None)
         if entry is not None and self._is_good(entry):
             counters.hits += 1
+            _log.debug("cache_hit", family=self._family(key))
             value: T = entry.value
             return value
         counters.misses += 1
+        _log.debug("cache_miss", family=self._family(key))
         flight = self._flights.get(key)
         if flight is None or self._is_stale(flight.tags, flight.born):
-            flight = self._begin(key, load, tuple(tags), ttl)
+            flight = self._begin(Flight(key, tuple(tags), ttl, shape, self._serial), load)
         loaded: T = await self._landed(flight)
         return loaded
 
@@ -100,10 +116,13 @@ class MemoryCache:
             family = self._family(key)
             sizes[family] = sizes.get(family, 0) + 1
         families = [
-            FamilyStats(family=family, size=sizes.get(family, 0), hits=counters.hits, misses=counters.misses)
+            FamilyStats(family=family, size=sizes.get(family, 0), **msgspec.structs.asdict(counters))
             for family, counters in sorted(self._families.items())
         ]
         return CacheStats(size=len(keys), keys=keys, families=families)
+
+    async def shared(self) -> SharedStats | None:
+        return None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -126,25 +145,29 @@ class MemoryCache:
             elif isinstance(signal, Resync):
                 self._forget((EVERYTHING,))
 
-    def _begin(self, key: str, load: Callable[[], Awaitable[T]], tags: tuple[str, ...], ttl: float) -> _Flight:
-        flight = _Flight(key, tags, self._serial)
-        flight.task = asyncio.create_task(self._load(flight, load, ttl))
-        self._flights[key] = flight
+    def _begin(self, flight: Flight, load: Callable[[], Awaitable[T]]) -> Flight:
+        flight.task = asyncio.create_task(self._load(flight, load))
+        self._flights[flight.key] = flight
         self._tasks.add(flight.task)
         flight.task.add_done_callback(self._tasks.discard)
         return flight
 
-    async def _load(self, flight: _Flight, load: Callable[[], Awaitable[T]], ttl: float) -> T:
-        until = self._clock() + ttl  # from the start: the value may be as old as that
+    async def _load(self, flight: Flight, load: Callable[[], Awaitable[T]]) -> T:
         try:
-            value = await load()
+            value, until = await self._obtained(flight, load)
         finally:
             self._leave(flight)
         if not self._is_stale(flight.tags, flight.born):
             self._entries.insert(flight.key, _Entry(value, flight.tags, flight.born, until))
+            _log.debug("cache_set", family=self._family(flight.key))
         return value
 
-    async def _landed(self, flight: _Flight) -> Any:  # noqa: ANN401 - whatever the loader gives
+    async def _obtained(self, flight: Flight, load: Callable[[], Awaitable[T]]) -> tuple[T, float]:
+        """The value and the clock's time of its end."""
+        until = self._clock() + flight.ttl  # from the start: the value may be as old as that
+        return await load(), until
+
+    async def _landed(self, flight: Flight) -> Any:  # noqa: ANN401 - whatever the loader gives
         flight.waiters += 1
         try:
             return await asyncio.shield(flight.task)
@@ -154,7 +177,7 @@ class MemoryCache:
                 self._leave(flight)
                 flight.task.cancel()
 
-    def _leave(self, flight: _Flight) -> None:
+    def _leave(self, flight: Flight) -> None:
         """Nobody can join it any more."""
         if self._flights.get(flight.key) is flight:
             del self._flights[flight.key]
@@ -175,6 +198,10 @@ class MemoryCache:
 
     def _is_stale(self, tags: tuple[str, ...], born: int) -> bool:
         return self._all_forgotten > born or any(self._forgotten.get(tag, 0) > born for tag in tags)
+
+    def _last_forgotten(self, tags: tuple[str, ...]) -> int:
+        """The serial at which something with one of these tags was last forgotten."""
+        return max(self._all_forgotten, *(self._forgotten.get(tag, 0) for tag in tags), 0)
 
     def _counters(self, key: str) -> _Counters:
         return self._families.setdefault(self._family(key), _Counters())

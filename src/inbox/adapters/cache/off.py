@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from inbox.ports.cache import CacheStats
+from inbox.ports.cache import CacheStats, SharedStats
 
 T = TypeVar("T")
 
@@ -18,6 +18,7 @@ class NoCache:
         *,
         tags: Sequence[str],  # noqa: ARG002
         ttl: float,  # noqa: ARG002
+        shape: type[T] | None = None,  # noqa: ARG002
     ) -> T:
         return await load()
 
@@ -29,3 +30,6 @@ class NoCache:
 
     def stats(self) -> CacheStats:
         return CacheStats(size=0, keys=[], families=[])
+
+    async def shared(self) -> SharedStats | None:
+        return None

@@ -1,0 +1,27 @@
+"""Which cache stands behind the port: that of the process, with or without a Redis behind it."""
+
+from functools import partial
+from importlib.util import find_spec
+
+from inbox.adapters.cache.memory import MemoryCache
+from inbox.kit.telemetry import Metrics
+from inbox.main.runtime import Runtime
+from inbox.main.settings import SettingsError
+from inbox.ports.events import Events
+
+
+def open_cache(runtime: Runtime, events: Events, metrics: Metrics) -> MemoryCache:
+    """The cache that the settings choose. Raises `SettingsError` if its library is not installed."""
+    url = runtime.settings.cache.redis_url
+    if url is None:
+        return MemoryCache(events)
+    if find_spec("redis") is None:
+        raise SettingsError('INBOX_CACHE_REDIS_URL needs the extra "redis": pip install "whatsapp-inbox[redis]".')
+    from inbox.adapters.cache.redis import RedisCache  # noqa: PLC0415 - its library is an extra
+
+    changed = partial(_changed, metrics)
+    return RedisCache(events, url.reveal(), runtime.sealer, on_change=changed)
+
+
+def _changed(metrics: Metrics, is_up: bool) -> None:  # noqa: FBT001 - as the cache tells it
+    metrics.cache_up("redis", is_up=is_up)
