@@ -5,9 +5,11 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from inbox.domain.errors import CircuitOpen
 from inbox.kit.breaker import Breakers, Circuit
 from inbox.kit.telemetry import Metrics, configure
 
+USEFUL = ["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "10.0"]
 CANARY = "C4NARYc4naryC4NARYc4nary"
 
 
@@ -91,6 +93,18 @@ def test_a_name_cannot_begin_a_line_of_its_own_or_move_the_cursor(
     assert "\x1b" not in written
 
 
+def test_at_a_terminal_what_is_wrong_has_a_colour_and_nothing_else_does(capfd: pytest.CaptureFixture[str]) -> None:
+    configure(json=False, colours=True)
+    structlog.get_logger().info("fine")
+    structlog.get_logger().warning("odd", contact="\x1b[2J")
+    logging.getLogger("foreign").error("broken")
+    fine, odd, broken = capfd.readouterr().err.splitlines()
+    assert "\x1b" not in fine
+    assert odd.startswith("\x1b[33m")
+    assert odd.count("\x1b") == 2
+    assert broken.startswith("\x1b[31m")
+
+
 def test_text_that_is_no_unicode_is_still_logged(capfd: pytest.CaptureFixture[str]) -> None:
     configure()
     structlog.get_logger().info("x", name_of="\ud800", number=2**80)
@@ -136,8 +150,9 @@ def test_requests_are_counted_under_the_names_that_dashboards_use() -> None:
     ):
         assert expected in text
     buckets = [line for line in text.splitlines() if "request_duration_seconds_bucket{" in line]
-    assert [line.split('le="')[1].split('"')[0] for line in buckets] == ["0.1", "0.5", "1.0", "+Inf"]
-    assert [line.rsplit(" ", 1)[1] for line in buckets] == ["0.0", "1.0", "1.0", "1.0"]
+    assert [line.split('le="')[1].split('"')[0] for line in buckets] == [*USEFUL, "+Inf"]
+    counts = {line.split('le="')[1].split('"')[0]: line.rsplit(" ", 1)[1] for line in buckets}
+    assert [counts[edge] for edge in ("0.1", "0.5", "1.0", "+Inf")] == ["0.0", "1.0", "1.0", "1.0"]
 
 
 def test_unknown_routes_and_the_page_itself_are_not_counted() -> None:
@@ -178,7 +193,7 @@ def test_business_metrics() -> None:
     metrics.upstream("graph", "WhatsAppTimeout", 1.5)
     metrics.work("ingest", "done", 0.01)
     metrics.delivery("stored", 3)
-    metrics.queue_age("send", 4.5)
+    metrics.pipeline.queue("send", 3, 4.5)
     text = page(metrics)
     assert 'inbox_upstream_calls_total{name="graph",outcome="WhatsAppTimeout"} 1.0' in text
     assert 'inbox_upstream_call_duration_seconds_count{name="graph"} 1.0' in text
@@ -189,13 +204,21 @@ def test_business_metrics() -> None:
 
 def test_circuits_report_their_changes() -> None:
     metrics = Metrics()
-    breakers = Breakers([Circuit(name="gemini", threshold=1, stays_open=1)], on_change=metrics.circuit)
+    breakers = Breakers([Circuit(name="gemini", threshold=1, stays_open=60)], on_change=metrics.circuit)
+    metrics.gauges.circuits = breakers.inspect
+    assert 'inbox_circuit_state{circuit="gemini"} 0.0' in page(metrics)
     breakers.trip("gemini")
-    assert 'inbox_circuit_state{circuit="gemini"} 2.0' in page(metrics)
+    with pytest.raises(CircuitOpen), breakers.guard("gemini", lambda _: True):
+        pass
+    text = page(metrics)
+    assert 'inbox_circuit_state{circuit="gemini"} 2.0' in text
+    assert 'inbox_circuit_changes_total{circuit="gemini",state="open"} 1.0' in text
+    assert 'inbox_circuit_rejections_total{circuit="gemini"} 1.0' in text
 
 
 def test_two_processes_in_one_do_not_share_a_registry() -> None:
     first, second = Metrics(), Metrics()
     first.delivery("stored")
-    assert 'outcome="stored"' not in page(second)
+    assert 'inbox_deliveries_total{outcome="stored"} 1.0' in page(first)
+    assert 'inbox_deliveries_total{outcome="stored"} 0.0' in page(second)
     assert first.render()[1].startswith("text/plain")

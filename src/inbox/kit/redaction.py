@@ -34,7 +34,9 @@ _PERSONAL_NAMES: Final = frozenset(
     }
 )
 # Digits of these are an identifier of Meta's or ours, and needed to find things again.
-_ID_NAMES: Final = frozenset({"phone_number_id", "waba_id", "account_id", "conversation_id", "request_id", "timestamp"})
+_ID_NAMES: Final = frozenset(
+    {"phone_number_id", "waba_id", "account_id", "conversation_id", "request_id", "timestamp", "trace_id", "span_id"}
+)
 
 _LINE_ENDS: Final = {0x85: " ", 0x2028: " ", 0x2029: " "}
 

@@ -2,8 +2,9 @@
 
 import logging
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -22,27 +23,38 @@ from prometheus_client import (
 )
 from structlog.typing import Processor
 
+from inbox.domain.work import WorkKind
+from inbox.kit.gauges import Gauges
+from inbox.kit.meters import PipelineMeters, ProcessMeters
 from inbox.kit.redaction import redacted
+from inbox.kit.tracing import NoSpans, Spans
 
 # They write whole URLs at INFO, and the URLs of media are signed.
 _TALKATIVE: Final = ("httpx", "httpcore", "aiohttp.client", "aiohttp.access")
+_COLOURS: Final = {
+    "debug": "\x1b[2m",
+    "warning": "\x1b[33m",
+    "error": "\x1b[31m",
+    "critical": "\x1b[1;31m",
+}
+"""Dim, yellow, red, bold red; the usual level stays as it is."""
+_PLAIN: Final = "\x1b[0m"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_DURATIONS: Final = (0.1, 0.5, 1.0)
+_DURATIONS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _FINE_DURATIONS: Final = (
     *(0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0),
     *(2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 7.5, 10.0, 30.0, 60.0),
 )
-_CIRCUIT_STATES: Final = {"closed": 0, "half_open": 1, "open": 2}
 
 
-def configure(level: str = "INFO", *, json: bool = True) -> None:
+def configure(level: str = "INFO", *, json: bool = True, colours: bool = False) -> None:
     """Logs to standard error, one line for each event: JSON, or text for people. Called once by main.
 
-    `level` is a name of the standard library's. Context variables of structlog (request, account, conversation) are
-    added to each line.
+    `colours` are for texts at a terminal. `level` is a name of the standard library's. Context variables of structlog
+    (request, trace) are added to each line.
     """
     number = logging.getLevelNamesMapping()[level.upper()]
-    render = _json if json else _text
+    render = _json if json else partial(_text, colours=_COLOURS if colours else {})
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -80,23 +92,28 @@ def _json(_: object, __: str, event: MutableMapping[str, object]) -> bytes:
     return msgspec.json.encode(event)
 
 
-def _text(_: object, __: str, event: MutableMapping[str, object]) -> bytes:
+def _text(_: object, __: str, event: MutableMapping[str, object], *, colours: Mapping[str, str]) -> bytes:
     """One line for people; control characters of foreign origin cannot move the cursor."""
     trace = str(event.pop("exception", ""))
+    level = str(event.get("level", ""))
     head = [str(event.pop(name, "")) for name in ("timestamp", "level", "event")]
     line = " ".join([*head, *(f"{name}={value!r}" for name, value in event.items())])
     lines = [line, *(f"    {part}" for part in trace.splitlines())]
-    return "\n".join(part.encode("unicode_escape").decode() for part in lines).encode()
+    text = "\n".join(part.encode("unicode_escape").decode() for part in lines)
+    return (f"{colours[level]}{text}{_PLAIN}" if level in colours else text).encode()
 
 
 class Metrics:
-    """All metrics of one process, in a registry of its own. Labels never hold ids of people, accounts or messages.
+    """All metrics of one process, in a registry of its own, and its traces.
+
+    Labels never hold ids of people, accounts or messages, nor words that come from outside.
 
     The names of the HTTP metrics are those that existing dashboards use (`behaviour.md` 8 of the contract).
     """
 
-    def __init__(self, page: str = "/metrics") -> None:
-        """`page` is the route of the metrics themselves, which is not counted."""
+    def __init__(self, page: str = "/metrics", spans: Spans | None = None) -> None:
+        """`page` is the route of the metrics themselves, which is not counted. Without `spans` nothing is traced."""
+        self.spans: Spans = spans or NoSpans()
         self.registry = registry = CollectorRegistry()
         self._page = page
         ProcessCollector(registry=registry)
@@ -113,8 +130,28 @@ class Metrics:
             "http_request_duration_highr_seconds", "Time to answer.", buckets=_FINE_DURATIONS, registry=registry
         )
         self._in_progress = Gauge("http_requests_inprogress", "Requests being answered.", verb, registry=registry)
+        self._work = Counter("inbox_work_total", "Work done.", ["kind", "outcome"], registry=registry)
+        self._work_took = Histogram(
+            "inbox_work_duration_seconds", "Time of a work item.", ["kind"], buckets=_FINE_DURATIONS, registry=registry
+        )
+        for kind in WorkKind:
+            self._work.labels(kind.value, "bug")
+        self._cache_up = Gauge("inbox_cache_up", "1 while the tier answers.", ["tier"], registry=registry)
+        self._count_calls(registry)
+        self.pipeline = PipelineMeters(registry)
+        self.process = ProcessMeters(registry)
+        self.gauges = Gauges()
+        registry.register(self.gauges)
+
+    def _count_calls(self, registry: CollectorRegistry) -> None:
         self._calls = Counter(
             "inbox_upstream_calls_total", "Attempts at other services.", ["name", "outcome"], registry=registry
+        )
+        self._retries = Counter(
+            "inbox_upstream_retries_total", "Attempts after the first.", ["name"], registry=registry
+        )
+        self._circuit_changes = Counter(
+            "inbox_circuit_changes_total", "Circuits that changed.", ["circuit", "state"], registry=registry
         )
         self._calls_took = Histogram(
             "inbox_upstream_call_duration_seconds",
@@ -123,15 +160,6 @@ class Metrics:
             buckets=_FINE_DURATIONS,
             registry=registry,
         )
-        self._work = Counter("inbox_work_total", "Work done.", ["kind", "outcome"], registry=registry)
-        self._work_took = Histogram(
-            "inbox_work_duration_seconds", "Time of a work item.", ["kind"], buckets=_FINE_DURATIONS, registry=registry
-        )
-        self._deliveries = Counter("inbox_deliveries_total", "Webhook deliveries.", ["outcome"], registry=registry)
-        self._queue_age = Gauge(
-            "inbox_queue_age_seconds", "Age of the oldest item that waits.", ["kind"], registry=registry
-        )
-        self._circuits = Gauge("inbox_circuit_state", "0 closed, 1 half open, 2 open.", ["circuit"], registry=registry)
 
     @contextmanager
     def in_progress(self, handler: str, method: str) -> Iterator[None]:
@@ -153,9 +181,10 @@ class Metrics:
         self._took.labels(handler, method).observe(took)
         self._took_finely.observe(took)
 
-    def upstream(self, name: str, outcome: str, took: float) -> None:
+    def upstream(self, name: str, outcome: str, took: float, attempt: int = 1) -> None:
         """One attempt at another service, as `Guard` observes it: `ok`, `cancelled` or the class of the error."""
         self._calls.labels(name, outcome).inc()
+        self._retries.labels(name).inc(attempt > 1)
         self._calls_took.labels(name).observe(took)
 
     def work(self, kind: str, outcome: str, took: float) -> None:
@@ -164,16 +193,16 @@ class Metrics:
         self._work_took.labels(kind).observe(took)
 
     def delivery(self, outcome: str, count: int = 1) -> None:
-        """Webhook deliveries: `stored`, `refused`, and what became of them."""
-        self._deliveries.labels(outcome).inc(count)
-
-    def queue_age(self, kind: str, seconds: float) -> None:
-        """How long the oldest open item of a kind waits; 0 if none does."""
-        self._queue_age.labels(kind).set(seconds)
+        """Webhook deliveries at the door: `stored`, `not_stored`, `refused`."""
+        self.pipeline.delivery(outcome, count)
 
     def circuit(self, name: str, state: str) -> None:
-        """A circuit changed: `closed`, `half_open` or `open`. Fits `Breakers(on_change=...)`."""
-        self._circuits.labels(name).set(_CIRCUIT_STATES[state])
+        """A circuit changed to `closed`, `half_open` or `open`. Fits `Breakers(on_change=...)`."""
+        self._circuit_changes.labels(name, state).inc()
+
+    def cache_up(self, tier: str, *, is_up: bool) -> None:
+        """A tier of the cache beside the process's own came or went."""
+        self._cache_up.labels(tier).set(is_up)
 
     def render(self) -> tuple[bytes, str]:
         """The page for Prometheus, and its content type."""
