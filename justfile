@@ -38,7 +38,15 @@ lock:
     awk -v pins="$pins" '{ print } /^  # lock: begin/ { print pins }' pyproject.toml > pyproject.toml.new
     mv pyproject.toml.new pyproject.toml
     uv lock
-    uv export --no-emit-project --no-dev --no-header --no-annotate > requirements.lock
+    uv export --no-emit-project --no-dev --extra otel --extra redis --no-header --no-annotate > requirements.lock
+
+# Write docs/openapi.json, which announces a change of the API.
+openapi:
+    uv run inbox openapi --output docs/openapi.json
+
+# Send the running service what schemathesis makes up, for a long time: requests per call, and a seed.
+fuzz examples="300" seed="1":
+    FUZZ_EXAMPLES={{ examples }} FUZZ_SEED={{ seed }} uv run pytest tests/api/test_fuzz.py
 
 # How many sends and webhooks the emulators carry (one JSON line).
 bench-emulators *args:
@@ -47,6 +55,22 @@ bench-emulators *args:
 # Start-up time and idle memory of `inbox serve` (one JSON line).
 bench-idle *args:
     uv run python -m tests.bench.idle {{ args }}
+
+# What a fetch costs beside the bare call: first tier, Redis, neither (one JSON line).
+bench-cache *args:
+    uv run python -m tests.bench.cache {{ args }}
+
+# One dependency at a time hangs or dies under a steady load: tables, then one JSON line (8 minutes; `--long` for 20).
+bench-resilience *args:
+    uv run env PYTHONPATH=tests python -m bench.resilience {{ args }}
+
+# What a second wall through row security would cost each request (one JSON line).
+bench-row-security *args:
+    uv run python -m tests.bench.row_security {{ args }}
+
+# What the guard around calls to other services costs per call (one JSON line).
+bench-guard *args:
+    uv run python -m tests.bench.guard {{ args }}
 
 # Kill the service at every failpoint and count what is lost or doubled (one JSON line; `--long 150` for a long run).
 crash-sweep *args:

@@ -1,0 +1,80 @@
+"""What a person reads of a run."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from .resilience_figures import FIGURES, Phase, Stats, against, noise, of, quiet, ratio, stats, within
+from .resilience_plan import ENDPOINTS, READS, SEND, SHOWN, WEBHOOK, Sample
+
+_PUBLISHED: Final = {"conversations": 800.0, "messages": 870.0, "me": 1000.0, WEBHOOK: 1100.0, SEND: 950.0}
+"""Means of the existing system in production, in ms (`behaviour.md` 10). For the rest it says 0.7 to 1.2 s."""
+
+
+def fault_table(title: str, samples: Sequence[Sample], phases: Sequence[Phase], affected: frozenset[str]) -> None:
+    """One row per endpoint and phase."""
+    click.echo(f"\n{title}")
+    busy = ", ".join(f"{phase.name} {100 * phase.others:.0f} %" for phase in phases)
+    click.echo(f"  processor time of strangers: {busy}")
+    click.echo(
+        f"  {'endpoint':<24} {'phase':<7} {'count':>6} {'errors':>7} {'5xx':>5} {'p50':>8} {'p95':>8} {'p99':>8}"
+        f" {'max':>8}   p50, p95, p99 against before"
+    )
+    for name in ENDPOINTS:
+        mine = of(samples, [name])
+        first: Stats | None = None
+        for phase in phases:
+            found = stats(within(mine, phase))
+            if found.count:
+                mark = "*" if name in affected else " "
+                click.echo(f" {mark}{_row(SHOWN[name], phase.name, found, first)}")
+                first = first or found
+    calm = of(samples, [name for name in ENDPOINTS if name not in affected])
+    if calm:
+        whole = stats(within(calm, phases[0]))
+        for phase in phases:
+            click.echo(f"  {_row('all unaffected', phase.name, stats(within(calm, phase)), whole)}")
+        rest = quiet(phases[0], phases[-1])
+        for word, figure in FIGURES.items():
+            low, high = noise(calm, rest, figure)
+            click.echo(
+                f"  {word} of all unaffected, during against quiet: {against(calm, phases[1], rest, figure)} "
+                f"(noise between quiet stretches: {low} to {high})"
+            )
+    if affected:
+        click.echo("  * needs what is gone or slow")
+
+
+def _row(name: str, phase: str, found: Stats, first: Stats | None) -> str:
+    times = " ".join(f"{value:8.1f}" for value in (found.p50, found.p95, found.p99, found.most))
+    share = 100 * found.errors / found.count if found.count else 0.0
+    row = f"{name:<24} {phase:<7} {found.count:>6} {share:>6.2f}% {found.broken:>5} {times}"
+    if first is None or first is found:
+        return row
+    pairs = ((found.p50, first.p50), (found.p95, first.p95), (found.p99, first.p99))
+    return row + "   " + " ".join(f"{ratio(now, then) or 0:.2f}" for now, then in pairs)
+
+
+def published_table(samples: Sequence[Sample], phase: Phase) -> None:
+    """Ours in the scenario of the existing documents, against what they measured."""
+    click.echo("\nour mean with 0.5 s and 20 % failures upstream, against the existing system's published figures")
+    click.echo(
+        f"  {'endpoint':<24} {'ours: mean':>11} {'p95':>9} {'5xx':>8}   {'published before: mean':<24} {'5xx':<12}"
+        f" {'ratio':>6}   published after"
+    )
+    for name in (*READS, WEBHOOK, SEND):
+        found = stats(within(of(samples, [name]), phase))
+        if not found.count:
+            continue
+        mean = _PUBLISHED.get(name)
+        text = f"{mean:.0f} ms" if mean else "700 to 1200 ms"
+        share = 100 * found.broken / found.count
+        click.echo(
+            f"  {SHOWN[name]:<24} {found.mean:>8.1f} ms {found.p95:>6.1f} ms {share:>7.3f}%   {text:<24}"
+            f" {'10 to 20 %':<12} {found.mean / (mean or 700.0):>6.3f}   projection only"
+        )
+    click.echo(
+        "  The published `after` are projections, not measurements: there is nothing to compare with. `ratio` is our\n"
+        "  mean divided by the published one (its lower end where only a range is known). Another machine, other data."
+    )
