@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["postgres_server", "database_fixtures"]
+pytest_plugins = ["postgres_server", "database_fixtures", "redis_server"]
 
 
 @pytest.fixture(scope="session")

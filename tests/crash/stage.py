@@ -117,7 +117,7 @@ async def _seed(runtime: Runtime) -> None:
             await tx.members.make_admin(Subject(user_id=UserId(user_id), email=EMAIL))
         async with database.transaction() as tx:
             for customer in (ANNA, MARC, ZOE):
-                conversation = await tx.conversations.find_or_create(account_id, Address.of(customer), now)
+                conversation, _ = await tx.conversations.find_or_create(account_id, Address.of(customer), now)
                 await tx.conversations.switch_bot(account_id, conversation, enabled=customer in BOT_CUSTOMERS)
     finally:
         await container.close()

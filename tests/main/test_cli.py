@@ -13,7 +13,19 @@ from inbox.kit.sealing import Sealer
 from inbox.main.settings import variables
 from main.command import call, environment, free_port, inbox, sign_in, started
 
-COMMANDS = ["check-settings", "create-admin", "demo", "emulator", "migrate", "openapi", "serve", "worker"]
+COMMANDS = [
+    "check-settings",
+    "create-admin",
+    "demo",
+    "emulator",
+    "invite",
+    "migrate",
+    "openapi",
+    "reset-password",
+    "rotate-keys",
+    "serve",
+    "worker",
+]
 CANARY = "c4n4ry-Zq7"
 
 # The routes of the first part; front ends call no other path of it.
@@ -225,6 +237,10 @@ def test_create_admin_prints_a_password_that_signs_in_as_administrator(admins, p
     _, me = call(port, "GET", "/auth/me", authorization=f"Bearer {session['access_token']}")
     assert me["email"] == "ada@example.org"
     assert "roles.manage" in me["permissions"]["global"]
+    path = "/admin/audit?action=member.admin_made"
+    _, trail = call(port, "GET", path, authorization=f"Bearer {session['access_token']}")
+    assert [(line["actor_kind"], line["actor_id"]) for line in trail] == [("system", None)] * len(admins)
+    assert me["id"] in {line["target"] for line in trail}
 
 
 def test_create_admin_again_keeps_the_password(admins):

@@ -15,7 +15,7 @@ WRITTEN = {name: text or "" for name, text in dotenv_values(stream=io.StringIO("
 
 def test_it_lists_every_variable_once_and_no_other():
     names = [entry.partition("=")[0] for entry in ENTRIES]
-    assert names == [*variables(), "POSTGRES_PASSWORD"]
+    assert names == [*variables(), "POSTGRES_PASSWORD", "GRAFANA_PASSWORD"]
 
 
 def test_uncommented_it_changes_nothing():

@@ -16,7 +16,7 @@ from inbox.entrypoints.worker import Worker
 from inbox.main import migrating, serve
 from inbox.main.container import Fakes
 from inbox.main.runtime import Runtime
-from inbox.main.settings import Database, Http, Secret, Settings, SettingsError, WhatsApp
+from inbox.main.settings import Database, Http, Metrics, Secret, Settings, SettingsError, WhatsApp
 from inbox.main.settings import Worker as WorkerSettings
 from main.command import call, free_port
 
@@ -69,6 +69,21 @@ async def test_it_answers_while_the_block_runs_and_not_after(runtime):
         await asyncio.to_thread(call, port, "GET", "/health/live")
 
 
+async def test_connections_that_others_keep_open_lock_nobody_out(runtime):
+    port = runtime.settings.http.port
+    kept = []
+    async with serve.running(runtime, Fakes(), worker=False):
+        for _ in range(200):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            kept.append(writer)
+            writer.write(b"GET /health/live HTTP/1.1\r\nhost: inbox\r\n\r\n")
+            async with asyncio.timeout(10):
+                await reader.readuntil(b"alive")
+        assert await asyncio.to_thread(call, port, "GET", "/health/live") == (200, {"status": "alive"})
+        for writer in kept:
+            writer.close()
+
+
 async def test_while_the_worker_finishes_the_service_is_not_ready_but_still_answers(runtime):
     port, seen = runtime.settings.http.port, []
 
@@ -94,6 +109,20 @@ async def test_a_service_whose_worker_dies_ends_with_what_it_raised(runtime):
             await serve.run(runtime, Fakes(), dead, web=True, worker=True, started=lambda: None, stop=asyncio.Event())
     with pytest.raises(ConnectionRefusedError):
         await asyncio.to_thread(call, runtime.settings.http.port, "GET", "/health/live")
+
+
+async def test_with_a_port_of_their_own_metrics_leave_the_one_of_the_api(runtime):
+    port = free_port()
+    settings = msgspec.structs.replace(runtime.settings, metrics=Metrics(port=port))
+    apart = msgspec.structs.replace(runtime, settings=settings)
+    async with serve.running(apart, Fakes(), worker=False):
+        assert (await asyncio.to_thread(call, port, "GET", "/metrics"))[0] == 200
+        assert await asyncio.to_thread(call, port, "GET", "/health/ready") == (200, {"status": "ready"})
+        assert (await asyncio.to_thread(call, port, "GET", "/accounts"))[0] == 404
+        assert (await asyncio.to_thread(call, settings.http.port, "GET", "/metrics"))[0] == 404
+        assert (await asyncio.to_thread(call, settings.http.port, "GET", "/health/live"))[0] == 200
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.to_thread(call, port, "GET", "/health/live")
 
 
 async def test_a_worker_alone_shows_health_and_metrics_on_its_own_port_and_nothing_else(runtime):

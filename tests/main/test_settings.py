@@ -22,13 +22,18 @@ GIVEN: dict[str, tuple[str, object]] = {
     ),
     "INBOX_HTTP_DOCS": ("no", False),
     "INBOX_HTTP_MAX_WEBHOOK_BYTES": ("2048", 2048),
+    "INBOX_HTTP_TRUSTED_PROXIES": ("10.0.0.0/8, ::1", ("10.0.0.0/8", "::1")),
     "INBOX_DATABASE_URL": ("postgresql://u:p@db.example:5432/inbox", "postgresql://u:p@db.example:5432/inbox"),
     "INBOX_DATABASE_POOL_SIZE": ("4", 4),
     "INBOX_DATABASE_INTAKE_POOL_SIZE": ("3", 3),
     "INBOX_DATABASE_STATEMENT_TIMEOUT": ("2.5", 2.5),
+    "INBOX_DATABASE_SLOW_STATEMENT": ("0.25", 0.25),
     "INBOX_DATABASE_ALLOW_UNSAFE_DURABILITY": ("true", True),
+    "INBOX_CACHE_REDIS_URL": ("rediss://u:p@cache.example:6379/0", "rediss://u:p@cache.example:6379/0"),
     "INBOX_WHATSAPP_GRAPH_URL": ("http://127.0.0.1:8101", "http://127.0.0.1:8101"),
     "INBOX_WHATSAPP_GRAPH_VERSION": ("v25.0", "v25.0"),
+    "INBOX_WHATSAPP_MEDIA_ORIGINS": ("https://files.example", ("https://files.example",)),
+    "INBOX_WHATSAPP_MAX_MEDIA_BYTES": ("2048", 2048),
     "INBOX_WHATSAPP_APP_SECRET": ("newer,older", ("newer", "older")),
     "INBOX_WHATSAPP_SIGNATURE_REQUIRED": ("off", False),
     "INBOX_WHATSAPP_VERIFY_TOKEN": ("handshake", "handshake"),
@@ -36,14 +41,37 @@ GIVEN: dict[str, tuple[str, object]] = {
     "INBOX_WHATSAPP_PHONE_ID": ("106540352242922", "106540352242922"),
     "INBOX_WHATSAPP_PHONE_NUMBER": ("+33 6 12 34 56 78", "+33 6 12 34 56 78"),
     "INBOX_WHATSAPP_WABA_ID": ("102290129340398", "102290129340398"),
+    "INBOX_WHATSAPP_COUNTRY_CODE": ("221", "221"),
     "INBOX_GEMINI_URL": ("http://127.0.0.1:8102", "http://127.0.0.1:8102"),
     "INBOX_GEMINI_API_KEY": ("AIza", "AIza"),
     "INBOX_GEMINI_MODEL": ("gemini-9", "gemini-9"),
+    "INBOX_WHATSAPP_CONNECT_TIMEOUT": ("2", 2.0),
+    "INBOX_WHATSAPP_READ_TIMEOUT": ("6", 6.0),
+    "INBOX_WHATSAPP_TOTAL_TIMEOUT": ("15", 15.0),
+    "INBOX_WHATSAPP_MEDIA_READ_TIMEOUT": ("60", 60.0),
+    "INBOX_GEMINI_CONNECT_TIMEOUT": ("2", 2.0),
+    "INBOX_GEMINI_READ_TIMEOUT": ("9", 9.0),
     "INBOX_GEMINI_TOTAL_TIMEOUT": ("20", 20.0),
+    "INBOX_SUPABASE_CONNECT_TIMEOUT": ("1", 1.0),
+    "INBOX_SUPABASE_READ_TIMEOUT": ("2", 2.0),
+    "INBOX_SUPABASE_TOTAL_TIMEOUT": ("6", 6.0),
+    "INBOX_OUTGOING_CONNECTIONS": ("50", 50),
+    "INBOX_OUTGOING_KEPT_ALIVE": ("10", 10),
+    "INBOX_OUTGOING_POOL_TIMEOUT": ("5", 5.0),
+    "INBOX_OUTGOING_ATTEMPTS": ("2", 2),
+    "INBOX_BREAKER_WHATSAPP_THRESHOLD": ("4", 4),
+    "INBOX_BREAKER_WHATSAPP_STAYS_OPEN": ("10", 10.0),
+    "INBOX_BREAKER_MEDIA_THRESHOLD": ("6", 6),
+    "INBOX_BREAKER_MEDIA_STAYS_OPEN": ("11", 11.0),
+    "INBOX_BREAKER_GEMINI_THRESHOLD": ("7", 7),
+    "INBOX_BREAKER_GEMINI_STAYS_OPEN": ("12", 12.0),
+    "INBOX_BREAKER_SUPABASE_THRESHOLD": ("8", 8),
+    "INBOX_BREAKER_SUPABASE_STAYS_OPEN": ("13", 13.0),
     "INBOX_SUPABASE_URL": ("https://x.supabase.co", "https://x.supabase.co"),
     "INBOX_SUPABASE_KEY": ("sb_secret_x", "sb_secret_x"),
     "INBOX_SUPABASE_JWT_SECRET": ("shared", "shared"),
     "INBOX_SUPABASE_EMAIL_TRUSTED": ("yes", True),
+    "INBOX_SUPABASE_MODE": ("introspection", "introspection"),
     "INBOX_USERS_BOOTSTRAP_EMAIL": ("ada@example.org", "ada@example.org"),
     "INBOX_USERS_DEFAULT_ROLE": ("viewer", "viewer"),
     "INBOX_BOT_QUIET_SECONDS": ("0", 0.0),
@@ -57,6 +85,8 @@ GIVEN: dict[str, tuple[str, object]] = {
     "INBOX_LOG_FORMAT": ("text", "text"),
     "INBOX_METRICS_ENABLED": ("0", False),
     "INBOX_METRICS_PATH": ("/internal/metrics", "/internal/metrics"),
+    "INBOX_METRICS_PORT": ("9000", 9000),
+    "INBOX_OTEL_ENDPOINT": ("http://collector:4318", "http://collector:4318"),
     "INBOX_METRICS_AUTH_TOKEN": ("scrape", "scrape"),
     "INBOX_DATA_DIR": ("/srv/inbox data", "/srv/inbox data"),
     "INBOX_TEST_FAILPOINTS": ("deliveries.store:after_commit", "deliveries.store:after_commit"),
@@ -101,19 +131,46 @@ BAD = {
     "INBOX_HTTP_CORS_ORIGINS": "https://fine.example, *",
     "INBOX_HTTP_DOCS": "perhaps",
     "INBOX_HTTP_MAX_WEBHOOK_BYTES": "1",
+    "INBOX_HTTP_TRUSTED_PROXIES": "10.0.0.0/8, 10.0.0.1/8",
     "INBOX_DATABASE_URL": f"mysql://root:{CANARY}@db/inbox",
     "INBOX_DATABASE_POOL_SIZE": "0",
     "INBOX_DATABASE_INTAKE_POOL_SIZE": "1.5",
     "INBOX_DATABASE_STATEMENT_TIMEOUT": "nan",
+    "INBOX_DATABASE_SLOW_STATEMENT": "0",
     "INBOX_DATABASE_ALLOW_UNSAFE_DURABILITY": "2",
+    "INBOX_CACHE_REDIS_URL": f"http://root:{CANARY}@cache",
     "INBOX_WHATSAPP_GRAPH_URL": "ftp://graph.example",
     "INBOX_WHATSAPP_GRAPH_VERSION": "24",
     "INBOX_WHATSAPP_SIGNATURE_REQUIRED": "nope",
     "INBOX_GEMINI_URL": f"https://user:{CANARY}@gemini.example",
     "INBOX_GEMINI_MODEL": "models/gemini",
+    "INBOX_WHATSAPP_CONNECT_TIMEOUT": "4",
+    "INBOX_WHATSAPP_READ_TIMEOUT": "11",
+    "INBOX_WHATSAPP_TOTAL_TIMEOUT": "16",
+    "INBOX_WHATSAPP_MEDIA_READ_TIMEOUT": "0",
+    "INBOX_WHATSAPP_MEDIA_ORIGINS": "https://files.example/",
+    "INBOX_WHATSAPP_MAX_MEDIA_BYTES": "1023",
+    "INBOX_GEMINI_CONNECT_TIMEOUT": "5",
+    "INBOX_GEMINI_READ_TIMEOUT": "16",
     "INBOX_GEMINI_TOTAL_TIMEOUT": "-1",
+    "INBOX_SUPABASE_CONNECT_TIMEOUT": "4.5",
+    "INBOX_SUPABASE_READ_TIMEOUT": "6",
+    "INBOX_SUPABASE_TOTAL_TIMEOUT": "never",
+    "INBOX_OUTGOING_CONNECTIONS": "0",
+    "INBOX_OUTGOING_KEPT_ALIVE": "101",
+    "INBOX_OUTGOING_POOL_TIMEOUT": "-4",
+    "INBOX_OUTGOING_ATTEMPTS": "11",
+    "INBOX_BREAKER_WHATSAPP_THRESHOLD": "0",
+    "INBOX_BREAKER_WHATSAPP_STAYS_OPEN": "0",
+    "INBOX_BREAKER_MEDIA_THRESHOLD": "0",
+    "INBOX_BREAKER_MEDIA_STAYS_OPEN": "0",
+    "INBOX_BREAKER_GEMINI_THRESHOLD": "few",
+    "INBOX_BREAKER_GEMINI_STAYS_OPEN": "inf",
+    "INBOX_BREAKER_SUPABASE_THRESHOLD": "1.5",
+    "INBOX_BREAKER_SUPABASE_STAYS_OPEN": "-30",
     "INBOX_SUPABASE_URL": "x.supabase.co",
     "INBOX_SUPABASE_EMAIL_TRUSTED": "ja",
+    "INBOX_SUPABASE_MODE": "remote",
     "INBOX_USERS_DEFAULT_ROLE": "Boss!",
     "INBOX_BOT_QUIET_SECONDS": "61",
     "INBOX_BOT_HUMAN_BACKUP_NUMBER": "call Ada",
@@ -125,6 +182,8 @@ BAD = {
     "INBOX_LOG_FORMAT": "xml",
     "INBOX_METRICS_ENABLED": "yep",
     "INBOX_METRICS_PATH": "Metrics?",
+    "INBOX_METRICS_PORT": "65536",
+    "INBOX_OTEL_ENDPOINT": "collector:4318",
 }
 
 
@@ -310,6 +369,17 @@ def test_unreadable_database_urls_are_refused_without_their_text(url):
     assert url not in said
 
 
+@pytest.mark.parametrize(
+    ("mode", "needed"), [("introspection", "INBOX_SUPABASE_KEY"), ("secret", "INBOX_SUPABASE_JWT_SECRET")]
+)
+def test_a_way_of_checking_tokens_names_what_it_needs(mode, needed):
+    given = {"INBOX_SUPABASE_URL": "https://x.supabase.co", "INBOX_SUPABASE_MODE": mode}
+    said = refusal(given)
+    assert said.startswith("INBOX_SUPABASE_MODE")
+    assert needed in said
+    assert load({**given, needed: CANARY}).supabase.mode == mode
+
+
 # --- secrets ----------------------------------------------------------------------------------------------------------
 
 canaries = st.text(string.ascii_letters + string.digits + "'\"`$.,:;@/\\- \n[]{}%é", min_size=8, max_size=60)
@@ -317,6 +387,7 @@ canaries = st.text(string.ascii_letters + string.digits + "'\"`$.,:;@/\\- \n[]{}
 
 def test_the_secrets_are_known():
     assert SECRETS == [
+        "INBOX_CACHE_REDIS_URL",
         "INBOX_DATABASE_URL",
         "INBOX_ENCRYPTION_KEYS",
         "INBOX_GEMINI_API_KEY",
@@ -331,8 +402,11 @@ def test_the_secrets_are_known():
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_a_secret_shows_only_that_it_is_set(name):
-    url = f"postgresql://u:{CANARY}@db/inbox"
-    loaded = load({name: url if name == "INBOX_DATABASE_URL" else CANARY})
+    urls = {
+        "INBOX_DATABASE_URL": f"postgresql://u:{CANARY}@db/inbox",
+        "INBOX_CACHE_REDIS_URL": f"redis://u:{CANARY}@db",
+    }
+    loaded = load({name: urls.get(name, CANARY)})
     shown = "\n".join(
         [repr(loaded), str(loaded), f"{value(loaded, name)!s} {value(loaded, name)!r}", *overview(loaded)]
     )

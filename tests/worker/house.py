@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.webhook_bodies import a_body, a_message
 from builders import a_conversation, a_number, execute
+from inbox.adapters.cache.memory import MemoryCache
 from inbox.adapters.events.memory import MemoryEvents
 from inbox.adapters.llm.fake import FakeAssistant
 from inbox.adapters.messaging.cloud_api.codec import CloudApiCodec
@@ -30,7 +31,7 @@ from inbox.services.intake import Intake
 from inbox.services.outbound import Outbound
 from services.conftest import Clock
 
-QUICK = Limits(sends=8, turns=4, poll=0.01, heartbeat=5.0, reap=0.05, gauge=0.05, drain=5.0)
+QUICK = Limits(sends=8, turns=4, poll=0.01, heartbeat=5.0, reap=0.05, drain=5.0)
 """A worker that looks often: no test waits for a rest."""
 
 
@@ -120,7 +121,8 @@ class House:
             timestamp=str(int(self.clock().timestamp())),
             **{"from": number},
         )
-        intake = Intake(self.database, self.codec, verify_token=None, is_signed=False)
+        cache = MemoryCache(self.signals)
+        intake = Intake(self.database, self.codec, cache, verify_token=None, is_signed=False)
         await intake.accept([], a_body(message, number=account.phone_number_id))
 
     async def a_talk(self, account: Channel, *, bot_enabled: bool = True) -> tuple[ConversationId, str]:

@@ -44,7 +44,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     poll: float = 0.25
     heartbeat: float = 5.0
     reap: float = 2.0
-    gauge: float = 5.0
     drain: float = 20.0
 
 
@@ -80,6 +79,7 @@ class Worker:
         self._ingest = ingest
         self._outbound = outbound
         self._bot = bot
+        self._spans = metrics.spans
         self._wakes = {kind: asyncio.Event() for kind in WorkKind}
         self._stopping = asyncio.Event()
 
@@ -93,18 +93,15 @@ class Worker:
         """Works until `stop`."""
         async with asyncio.TaskGroup() as group:
             listener = group.create_task(self._listen())
-            keepers = [
-                group.create_task(self._every(self._limits.reap, self._reap)),
-                group.create_task(self._every(self._limits.gauge, self._gauge)),
-            ]
+            keeper = group.create_task(self._every(self._limits.reap, self._reap))
             loops = [
                 group.create_task(self._loop(WorkKind.INGEST, self._ingest_jobs, slots=1, lanes=_INGEST_LANES)),
                 group.create_task(self._loop(WorkKind.SEND, self._send_jobs, slots=self._limits.sends)),
                 group.create_task(self._loop(WorkKind.TURN, self._turn_jobs, slots=self._limits.turns)),
             ]
             await asyncio.gather(*loops)
-            for task in (listener, *keepers):
-                task.cancel()
+            listener.cancel()
+            keeper.cancel()
 
     # --- loops --------------------------------------------------------------------------------------------------------
 
@@ -222,7 +219,13 @@ class Worker:
         return [Job(lanes=lanes, work=lambda: self._ingest.work(lanes))]
 
     async def _turn_jobs(self, lanes: Sequence[Lane]) -> Sequence[Job]:
-        return [Job(lanes=[lane], work=partial(self._bot.work, lane)) for lane in lanes]
+        return [Job(lanes=[lane], work=partial(self._turn, lane)) for lane in lanes]
+
+    async def _turn(self, lane: Lane) -> str:
+        with self._spans.span("turn", lane.traceparent) as span:
+            outcome = await self._bot.work(lane)
+            span.note("outcome", outcome)
+            return outcome
 
     async def _send_jobs(self, lanes: Sequence[Lane]) -> Sequence[Job]:
         """The next message of each lane; a slow send holds its own lane and nobody else's."""
@@ -233,7 +236,10 @@ class Worker:
 
     async def _send(self, taken: HeadTaken) -> str:
         if taken.head is not None:
-            return await self._outbound.deliver(taken.head, taken.lane)
+            with self._spans.span("send", taken.head.traceparent) as span:
+                state = await self._outbound.deliver(taken.head, taken.lane)
+                span.note("outcome", state.value)
+                return state
         if taken.wait is not None:
             await self._database.work.retry(taken.lane, taken.wait)
             return "waits"
@@ -243,12 +249,6 @@ class Worker:
     async def _reap(self) -> None:
         if await self._database.outbox.reap():
             self._wakes[WorkKind.SEND].set()
-
-    async def _gauge(self) -> None:
-        ages = {kind.value: 0.0 for kind in WorkKind}
-        ages |= {backlog.kind: backlog.oldest_seconds for backlog in await self._database.work.backlog()}
-        for kind, seconds in ages.items():
-            self._metrics.queue_age(kind, seconds)
 
 
 async def _first(event: asyncio.Event, seconds: float) -> None:

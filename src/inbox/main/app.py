@@ -1,26 +1,33 @@
 """The web application: routes, error table, CORS, and the container behind them."""
 
-from importlib.metadata import version
-from typing import Any, Final
+from typing import Final
 
 from dishka import AsyncContainer
 from dishka.integrations.litestar import inject, setup_dishka
-from litestar import Litestar, Request, Router, get
+from litestar import Litestar, Router, get
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler
 
-from inbox.entrypoints.http import middleware, problems
+from inbox.entrypoints.http import bodies, middleware, openapi, problems
 from inbox.entrypoints.http.accounts import accounts_router
+from inbox.entrypoints.http.admin import admin_router
+from inbox.entrypoints.http.admin_monitoring import admin_monitoring_router
+from inbox.entrypoints.http.api_keys import api_keys_router
+from inbox.entrypoints.http.audit import audit_router
 from inbox.entrypoints.http.auth import auth_router
+from inbox.entrypoints.http.bot_profiles import bot_profiles_router
+from inbox.entrypoints.http.contacts import contacts_router
 from inbox.entrypoints.http.conversations import conversations_router
+from inbox.entrypoints.http.invitations import invitations_router
+from inbox.entrypoints.http.media import media_router
 from inbox.entrypoints.http.messages import messages_router
 from inbox.entrypoints.http.monitoring import metrics_page, monitoring_router
 from inbox.entrypoints.http.sign_in import sign_in_router
 from inbox.entrypoints.http.webhook import webhook_router
+from inbox.entrypoints.web.docs import docs_router
+from inbox.entrypoints.web.set_password import set_password_router
+from inbox.kit.client_address import networks
 from inbox.kit.telemetry import Metrics
 from inbox.main.settings import Settings
 
@@ -36,20 +43,28 @@ _ACCEPTED_HEADERS: Final = (
     "x-request-id",
     "x-supabase-api-version",
 )
-_EXPOSED_HEADERS: Final = ("link", "x-next-cursor", "x-request-id", "retry-after", "content-disposition")
+_EXPOSED_HEADERS: Final = (
+    "content-disposition",
+    "link",
+    "retry-after",
+    "x-next-cursor",
+    "x-request-id",
+    "x-supabase-api-version",  # supabase-js reads the shape of errors from it
+)
 
 
 def create_app(settings: Settings, container: AsyncContainer, metrics: Metrics) -> Litestar:
     """The application over a built container, which it does not close."""
     app = Litestar(
-        route_handlers=routes(settings),
+        route_handlers=create_routes(settings),
         guards=[middleware.authenticate],
         dependencies={"actor": Provide(middleware.signed_in)},
         exception_handlers=problems.HANDLERS,
-        middleware=[middleware.measured(metrics)],
+        middleware=[middleware.behind(networks(settings.http.trusted_proxies)), middleware.measured(metrics)],
+        before_request=bodies.check,
         before_send=[middleware.add_headers],
         cors_config=_cors(settings),
-        openapi_config=_openapi() if settings.http.docs else None,
+        openapi_config=None,
         request_max_body_size=_MAX_BODY,
         logging_config=None,
     )
@@ -58,7 +73,7 @@ def create_app(settings: Settings, container: AsyncContainer, metrics: Metrics) 
 
 
 def create_monitoring_app(settings: Settings, container: AsyncContainer) -> Litestar:
-    """Health and metrics of a worker that runs apart."""
+    """Health and metrics, on a port of their own."""
     app = Litestar(
         route_handlers=[monitoring_router, *_metrics(settings)],
         exception_handlers=problems.HANDLERS,
@@ -70,28 +85,47 @@ def create_monitoring_app(settings: Settings, container: AsyncContainer) -> Lite
     return app
 
 
-def routes(settings: Settings) -> list[ControllerRouterHandler]:
+def create_routes(settings: Settings) -> list[ControllerRouterHandler]:
     """Every route, and all of them once more below the prefix: proxies that strip it and others both work."""
-    handlers: list[ControllerRouterHandler] = [
-        webhook_router(settings.http.max_webhook_bytes),
-        auth_router,
-        accounts_router,
-        conversations_router,
-        messages_router,
-        monitoring_router,
-        sign_in_router,
-        *_metrics(settings),
-        *([openapi_json] if settings.http.docs else []),
-    ]
+    handlers = [*routes(settings), *_pages(settings)]
     if not settings.http.api_prefix:
         return handlers
     return [*handlers, Router(settings.http.api_prefix, route_handlers=handlers, include_in_schema=False)]
 
 
-@get("/openapi.json", permission=None, include_in_schema=False)
-async def openapi_json(request: Request[Any, Any, Any]) -> dict[str, Any]:
-    """The description where tools look for it first."""
-    return request.app.openapi_schema.to_schema()
+def routes(settings: Settings) -> list[ControllerRouterHandler]:
+    """The REST API, as it is described."""
+    return [
+        webhook_router(settings.http.max_webhook_bytes),
+        auth_router,
+        accounts_router,
+        admin_router,
+        conversations_router,
+        messages_router,
+        media_router,
+        contacts_router,
+        bot_profiles_router,
+        monitoring_router,
+        *([sign_in_router, invitations_router] if _has_local_accounts(settings) else []),
+        api_keys_router,
+        audit_router,
+        admin_monitoring_router,
+    ]
+
+
+def _pages(settings: Settings) -> list[ControllerRouterHandler]:
+    """What is there for people and for Prometheus, and is not part of the API."""
+    pages: list[ControllerRouterHandler] = [] if settings.metrics.port else _metrics(settings)
+    if _has_local_accounts(settings):
+        pages.append(set_password_router)
+    if settings.http.docs:
+        pages += [openapi.description_route(routes(settings)), docs_router]
+    return pages
+
+
+def _has_local_accounts(settings: Settings) -> bool:
+    """With Supabase Auth nobody signs in, is invited or forgets a password here."""
+    return settings.supabase.url is None
 
 
 def _metrics(settings: Settings) -> list[ControllerRouterHandler]:
@@ -107,17 +141,4 @@ def _cors(settings: Settings) -> CORSConfig:
         allow_headers=list(_ACCEPTED_HEADERS),
         expose_headers=list(_EXPOSED_HEADERS),
         allow_credentials=True,
-    )
-
-
-def _openapi() -> OpenAPIConfig:
-    bearer = SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
-    return OpenAPIConfig(
-        title="WhatsApp Inbox",
-        version=version("whatsapp-inbox"),
-        description="A team inbox for the WhatsApp Business Cloud API. Errors are `application/problem+json`.",
-        components=Components(security_schemes={"bearer": bearer}),
-        security=[{"bearer": []}],
-        path="/docs",
-        render_plugins=[SwaggerRenderPlugin(path="/"), JsonRenderPlugin(path="/openapi.json")],
     )

@@ -6,8 +6,11 @@ from inbox.main.commands.check_settings import check_settings
 from inbox.main.commands.create_admin import create_admin
 from inbox.main.commands.demo import demo
 from inbox.main.commands.emulator import emulator
+from inbox.main.commands.invite import invite
 from inbox.main.commands.migrate import migrate
 from inbox.main.commands.openapi import openapi
+from inbox.main.commands.reset_password import reset_password
+from inbox.main.commands.rotate_keys import rotate_keys
 from inbox.main.commands.serve import serve
 from inbox.main.commands.worker import worker
 
@@ -25,5 +28,17 @@ def main() -> None:
     """
 
 
-for command in (check_settings, create_admin, demo, emulator, migrate, openapi, serve, worker):
+for command in (
+    check_settings,
+    create_admin,
+    demo,
+    emulator,
+    invite,
+    migrate,
+    openapi,
+    reset_password,
+    rotate_keys,
+    serve,
+    worker,
+):
     main.add_command(command)

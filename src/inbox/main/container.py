@@ -2,19 +2,23 @@
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib import resources
 from secrets import token_hex
-from typing import Final
+from typing import Protocol
 
 from dishka import AsyncContainer, Provider, Scope, from_context, make_async_container, provide
 
-from inbox.adapters.cache.memory import MemoryCache
 from inbox.adapters.database.faulty import Failpoints, FaultyDatabase
-from inbox.adapters.database.postgres.engine import INTAKE, Limits, check_durability, create_engine
+from inbox.adapters.database.postgres.engine import INTAKE, Limits, check_durability, connections, create_engine
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.adapters.events.postgres import PostgresEvents
+from inbox.adapters.identity.api_keys import ApiKeyIdentity
 from inbox.adapters.identity.fake import FakeIdentity
-from inbox.adapters.identity.local import LocalIdentity, LocalSignIn
+from inbox.adapters.identity.introspection import SupabaseIntrospection
+from inbox.adapters.identity.links import OneTimeLinks
+from inbox.adapters.identity.local import LocalSignIn
+from inbox.adapters.identity.local_identity import LocalIdentity
 from inbox.adapters.identity.local_tokens import LocalTokens
 from inbox.adapters.identity.passwords import Passwords
 from inbox.adapters.identity.supabase import SupabaseIdentity, SupabaseSecretIdentity
@@ -23,37 +27,51 @@ from inbox.adapters.llm.fake import FakeAssistant
 from inbox.adapters.llm.gemini.client import GeminiAssistant
 from inbox.adapters.media.obstore import ObstoreMediaStore
 from inbox.adapters.messaging.cloud_api.codec import CloudApiCodec
-from inbox.adapters.messaging.cloud_api.errors import is_outage
-from inbox.adapters.messaging.cloud_api.sender import TOTAL_SECONDS, CloudApiSender
+from inbox.adapters.messaging.cloud_api.media import CloudApiMedia
+from inbox.adapters.messaging.cloud_api.sender import CloudApiSender
 from inbox.adapters.messaging.fake import FakeSender
+from inbox.adapters.messaging.fake_media import FakeMediaSource
 from inbox.domain.clock import Clock
+from inbox.domain.contacts import CountryCode
 from inbox.entrypoints.http.messages import SendWait
 from inbox.entrypoints.http.monitoring import Lifecycle, MetricsToken
 from inbox.entrypoints.worker import Limits as WorkerLimits
 from inbox.entrypoints.worker import Worker
-from inbox.kit.breaker import Breakers, Circuit
+from inbox.kit.breaker import Breakers
 from inbox.kit.fence_check import check_fence
-from inbox.kit.http import ApiClient, Timeouts
-from inbox.kit.http import Limits as HttpLimits
-from inbox.kit.resilience import Guard, Observation, Policy
+from inbox.kit.resilience import Observation
 from inbox.kit.telemetry import Metrics
+from inbox.main.caching import open_cache
+from inbox.main.observing import Observing, circuit_changed, ingested, timed
 from inbox.main.runtime import Runtime
+from inbox.main.upstreams import Upstreams, circuits
+from inbox.main.watching import Watching
 from inbox.ports.cache import Cache
 from inbox.ports.database import Database
 from inbox.ports.events import Events
-from inbox.ports.identity import Identity, SignIn
+from inbox.ports.identity import Identity, Links, SignIn
 from inbox.ports.llm import Assistant
 from inbox.ports.media import MediaStore
-from inbox.ports.messaging import Sender, WebhookCodec
+from inbox.ports.messaging import MediaSource, Sender, WebhookCodec
+from inbox.ports.monitoring import Circuits
+from inbox.services.accounts import Accounts
+from inbox.services.api_keys import ApiKeys
 from inbox.services.bot import Bot, BotSettings
+from inbox.services.bot_profiles import BotProfiles
+from inbox.services.contacts import Contacts
 from inbox.services.conversations import Conversations
 from inbox.services.ingest import Ingest
 from inbox.services.intake import Intake
+from inbox.services.invitations import Invitations
+from inbox.services.media import Media
 from inbox.services.members import Members
 from inbox.services.outbound import Outbound
+from inbox.services.rights import Rights
+from inbox.services.roles import Roles
 
-_SEND_KEEPALIVE: Final = 5.0
-"""Seconds that an idle connection for sends is kept: stale ones make needless doubts."""
+
+class PeopleIdentity(Identity, Protocol):
+    """Who signs people in; API keys are looked at before."""
 
 
 class Core(Provider):
@@ -67,10 +85,11 @@ class Core(Provider):
         return lambda: datetime.now(UTC)
 
     @provide
-    def intake(self, runtime: Runtime, database: Database, codec: WebhookCodec) -> Intake:
+    def intake(self, runtime: Runtime, database: Database, codec: WebhookCodec, cache: Cache) -> Intake:
         whatsapp = runtime.settings.whatsapp
         token = whatsapp.verify_token.reveal() if whatsapp.verify_token else None
-        return Intake(database, codec, verify_token=token, is_signed=whatsapp.signature_required or codec.has_secret)
+        is_signed = whatsapp.signature_required or codec.has_secret
+        return Intake(database, codec, cache, verify_token=token, is_signed=is_signed)
 
     @provide
     def ingest(self, runtime: Runtime, database: Database, codec: WebhookCodec) -> Ingest:
@@ -87,10 +106,15 @@ class Core(Provider):
         return Bot(database, assistant, settings, clock)
 
     @provide
-    def members(self, runtime: Runtime, database: Database) -> Members:
-        users = runtime.settings.users
-        role = None if users.default_role == "none" else users.default_role
-        return Members(database, bootstrap_email=users.bootstrap_email, default_role=role)
+    async def rights(self, database: Database, cache: Cache) -> AsyncIterator[Rights]:
+        rights = Rights(database, cache)
+        async with rights.watching():
+            yield rights
+
+    @provide
+    def members(self, runtime: Runtime, database: Database, rights: Rights) -> Members:
+        email = runtime.settings.users.bootstrap_email
+        return Members(database, rights, bootstrap_email=email, default_role=default_role(runtime))
 
     @provide
     def worker(
@@ -106,12 +130,22 @@ class Core(Provider):
         limits = WorkerLimits(sends=runtime.settings.worker.sends, turns=runtime.settings.worker.turns)
         return Worker(database, events, metrics, limits, ingest=ingest, outbound=outbound, bot=bot)
 
-    conversations = provide(Conversations)
-    outbound = provide(Outbound)
+    accounts = provide(Accounts)
 
     @provide
-    def metrics(self, runtime: Runtime) -> Metrics:
-        return Metrics(page=runtime.settings.metrics.path)
+    def country_code(self, runtime: Runtime) -> CountryCode:
+        return CountryCode(runtime.settings.whatsapp.country_code)
+
+    @provide
+    def media(self, runtime: Runtime, database: Database, source: MediaSource) -> Media:
+        return Media(database, source, limit=runtime.settings.whatsapp.max_media_bytes)
+
+    conversations = provide(Conversations)
+    contacts = provide(Contacts)
+    bot_profiles = provide(BotProfiles)
+    roles = provide(Roles)
+    api_keys = provide(ApiKeys)
+    outbound = provide(Outbound)
 
     lifecycle = provide(Lifecycle)
 
@@ -137,8 +171,8 @@ class Storage(Provider):
             yield events
 
     @provide
-    async def cache(self, events: Events) -> AsyncIterator[Cache]:
-        cache = MemoryCache(events)
+    async def cache(self, runtime: Runtime, events: Events, metrics: Metrics) -> AsyncIterator[Cache]:
+        cache = open_cache(runtime, events, metrics)
         async with cache.running():
             yield cache
 
@@ -147,20 +181,25 @@ class Storage(Provider):
         return ObstoreMediaStore.in_folder(runtime.data_dir / "media")
 
     @provide
-    async def database(self, runtime: Runtime, events: Events) -> AsyncIterator[Database]:
+    async def database(self, runtime: Runtime, events: Events, metrics: Metrics) -> AsyncIterator[Database]:
         settings = runtime.settings.database
         engine = create_engine(
-            runtime.database_url, pool_size=settings.pool_size, limits=Limits(statement=settings.statement_timeout)
+            runtime.database_url,
+            pool_size=settings.pool_size,
+            limits=Limits(statement=settings.statement_timeout),
+            timed=timed(metrics, "main", slow=settings.slow_statement),
         )
         intake = create_engine(
             runtime.database_url,
             pool_size=settings.intake_pool_size,
             limits=INTAKE,
             application_name="inbox-intake",
+            timed=timed(metrics, "intake", slow=settings.slow_statement),
         )
+        metrics.gauges.databases |= {"main": partial(connections, engine), "intake": partial(connections, intake)}
         try:
             await check_durability(engine, allow_unsafe=settings.allow_unsafe_durability)
-            database = PostgresDatabase(engine, intake, runtime.sealer, events)
+            database = PostgresDatabase(engine, intake, runtime.sealer, events, ingested(metrics))
             async with database.running():
                 failpoints = runtime.settings.test.failpoints
                 yield FaultyDatabase(database, Failpoints.parse(failpoints)) if failpoints else database
@@ -175,44 +214,47 @@ class Vendors(Provider):
     scope = Scope.APP
 
     @provide
-    def breakers(self, metrics: Metrics) -> Breakers:
-        circuits = [
-            Circuit(name="whatsapp", threshold=3, stays_open=30.0, shown_as="whatsapp_api"),
-            Circuit(name="gemini", threshold=5, stays_open=60.0, shown_as="gemini_api"),
-            Circuit(name="supabase", threshold=5, stays_open=30.0),
-        ]
-        return Breakers(circuits, on_change=metrics.circuit)
+    def breakers(self, runtime: Runtime, metrics: Metrics) -> Breakers:
+        return Breakers(circuits(runtime.settings), on_change=circuit_changed(metrics))
+
+    @provide
+    def circuits(self, breakers: Breakers) -> Circuits:
+        return breakers
+
+    @provide
+    def upstreams(
+        self, runtime: Runtime, breakers: Breakers, metrics: Metrics, calls: Callable[[Observation], None]
+    ) -> Upstreams:
+        return Upstreams(runtime.settings, breakers, calls, metrics.gauges)
 
     @provide
     def codec(self, runtime: Runtime) -> WebhookCodec:
         return CloudApiCodec([secret.reveal().encode() for secret in runtime.settings.whatsapp.app_secret])
 
     @provide
-    async def sender(self, runtime: Runtime, breakers: Breakers, metrics: Metrics) -> AsyncIterator[Sender]:
-        settings = runtime.settings.whatsapp
-        limits = HttpLimits(keepalive_for=_SEND_KEEPALIVE)
-        api = ApiClient("whatsapp", settings.graph_url, timeouts=Timeouts(connect=3.0, read=7.0), limits=limits)
+    async def sender(self, runtime: Runtime, upstreams: Upstreams) -> AsyncIterator[Sender]:
+        api = upstreams.whatsapp_client()
         await check_fence(api)
-        policy = Policy(total=TOTAL_SECONDS, attempt=TOTAL_SECONDS)
-        guard = Guard("whatsapp", policy, breakers, "whatsapp", is_outage, _observer(metrics))
-        yield CloudApiSender(api, guard, version=settings.graph_version)
+        yield CloudApiSender(api, upstreams.whatsapp_guard(), version=runtime.settings.whatsapp.graph_version)
         await api.aclose()
 
     @provide
-    async def assistant(self, runtime: Runtime, breakers: Breakers, metrics: Metrics) -> AsyncIterator[Assistant]:
+    async def media_source(self, runtime: Runtime, upstreams: Upstreams) -> AsyncIterator[MediaSource]:
+        settings = runtime.settings.whatsapp
+        api = upstreams.media_client()
+        yield CloudApiMedia(
+            api, upstreams.media_guard(), version=settings.graph_version, idle=settings.media_read_timeout
+        )
+        await api.aclose()
+
+    @provide
+    async def assistant(self, runtime: Runtime, upstreams: Upstreams) -> AsyncIterator[Assistant]:
         settings = runtime.settings.gemini
         if settings.api_key is None:
             yield NoAssistant()
             return
-        api = ApiClient(
-            "gemini",
-            settings.url,
-            timeouts=Timeouts(connect=3.0, read=12.0),
-            limits=HttpLimits(body=256 * 1024),
-        )
-        policy = Policy(total=settings.total_timeout, attempt=12.0, attempts=3, wait_initial=0.5)
-        guard = Guard("gemini", policy, breakers, "gemini", observe=_observer(metrics))
-        yield GeminiAssistant(api, guard, api_key=settings.api_key.reveal(), model=settings.model)
+        api = upstreams.gemini_client()
+        yield GeminiAssistant(api, upstreams.gemini_guard(), api_key=settings.api_key.reveal(), model=settings.model)
         await api.aclose()
 
 
@@ -230,29 +272,47 @@ class People(Provider):
         return LocalSignIn(database, tokens, Passwords(), secrets=runtime.token_secrets, clock=clock)
 
     @provide
-    async def identity(
+    def links(self, runtime: Runtime, clock: Clock) -> Links:
+        return OneTimeLinks(public_url(runtime), clock=clock)
+
+    @provide
+    def invitations(self, runtime: Runtime, database: Database, rights: Rights, links: Links) -> Invitations:
+        return Invitations(database, rights, links, default_role=default_role(runtime))
+
+    @provide
+    def identity(self, people: PeopleIdentity, database: Database, clock: Clock) -> Identity:
+        return ApiKeyIdentity(database, people, clock=clock)
+
+    @provide
+    async def people(
         self,
         runtime: Runtime,
         database: Database,
         tokens: LocalTokens,
-        breakers: Breakers,
-        metrics: Metrics,
+        upstreams: Upstreams,
+        cache: Cache,
         clock: Clock,
-    ) -> AsyncIterator[Identity]:
+    ) -> AsyncIterator[PeopleIdentity]:
         supabase = runtime.settings.supabase
         if supabase.url is None:
             yield LocalIdentity(database, tokens, clock=clock)
             return
         issuers = [f"{supabase.url.rstrip('/')}/auth/v1"]
-        if supabase.jwt_secret is not None:
+        trusted = supabase.email_trusted
+        if supabase.jwt_secret is not None and supabase.mode in (None, "secret"):
             secret = supabase.jwt_secret.reveal().encode()
-            yield SupabaseSecretIdentity(secret, issuers=issuers, clock=clock, is_email_trusted=supabase.email_trusted)
+            yield SupabaseSecretIdentity(secret, issuers=issuers, clock=clock, is_email_trusted=trusted)
             return
-        api = ApiClient("supabase", supabase.url, timeouts=Timeouts(connect=3.0, read=5.0))
-        guard = Guard("supabase", Policy(total=5.0, attempt=5.0), breakers, "supabase", observe=_observer(metrics))
-        identity = SupabaseIdentity(api, guard, issuers=issuers, clock=clock, is_email_trusted=supabase.email_trusted)
-        yield identity
-        await identity.aclose()
+        api, guard = upstreams.supabase_client(supabase.url), upstreams.supabase_guard()
+        if supabase.mode == "introspection" and supabase.key is not None:
+            key = supabase.key.reveal()
+            yield SupabaseIntrospection(
+                api, guard, cache, key=key, issuers=issuers, clock=clock, is_email_trusted=trusted
+            )
+        else:
+            identity = SupabaseIdentity(api, guard, issuers=issuers, clock=clock, is_email_trusted=trusted)
+            yield identity
+            await identity.aclose()
         await api.aclose()
 
 
@@ -269,17 +329,31 @@ class Fakes(Provider):
     def fake_assistant(self) -> FakeAssistant:
         return FakeAssistant()
 
+    @provide
+    def fake_media_source(self) -> FakeMediaSource:
+        return FakeMediaSource()
+
     @provide(override=True)
     def sender(self, sender: FakeSender) -> Sender:
         return sender
+
+    @provide(override=True)
+    def media_source(self, source: FakeMediaSource) -> MediaSource:
+        return source
 
     @provide(override=True)
     def assistant(self, assistant: FakeAssistant) -> Assistant:
         return assistant
 
     @provide(override=True)
-    def identity(self) -> Identity:
+    def people(self) -> PeopleIdentity:
         return FakeIdentity()
+
+
+def default_role(runtime: Runtime) -> str | None:
+    """The slug of the role that newcomers get."""
+    slug = runtime.settings.users.default_role
+    return None if slug == "none" else slug
 
 
 def public_url(runtime: Runtime) -> str:
@@ -291,9 +365,13 @@ def public_url(runtime: Runtime) -> str:
 def build(runtime: Runtime, *overrides: Provider) -> AsyncContainer:
     """The container, its graph checked. A later provider replaces what an earlier one gives: the seam of tests."""
     return make_async_container(
-        Core(), Storage(), Vendors(), People(), *overrides, context={Runtime: runtime}, skip_validation=False
+        Core(),
+        Storage(),
+        Vendors(),
+        People(),
+        Watching(),
+        Observing(),
+        *overrides,
+        context={Runtime: runtime},
+        skip_validation=False,
     )
-
-
-def _observer(metrics: Metrics) -> Callable[[Observation], None]:
-    return lambda seen: metrics.upstream(seen.name, seen.outcome, seen.took)

@@ -4,6 +4,7 @@ Order of a stop: readiness off, no new claims, calls on the wire are finished, t
 """
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
@@ -13,6 +14,7 @@ from dishka import AsyncContainer, Provider
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
+from litestar import Litestar
 
 from inbox.domain.accounts import NewAccount
 from inbox.domain.errors import PhoneNumberIdTaken
@@ -24,12 +26,17 @@ from inbox.main import migrating
 from inbox.main.app import create_app, create_monitoring_app
 from inbox.main.container import build
 from inbox.main.listening import answering, free_address
+from inbox.main.observing import observed
 from inbox.main.runtime import Runtime
 from inbox.main.settings import SettingsError
 from inbox.main.stopping import stopped_by_signals
 from inbox.ports.database import Database
+from inbox.ports.monitoring import ProcessKind
+from inbox.services.processes import Processes
 
 _HEADER_MILLISECONDS: Final = 5_000
+_BACKLOG: Final = 1024
+_MOST_CONNECTIONS: Final = 8192
 _DRAIN_SECONDS: Final = 22.0
 
 _log = structlog.stdlib.get_logger("inbox.serve")
@@ -80,11 +87,23 @@ async def running(
     container = build(runtime, *overrides)
     try:
         await _put_default_account(runtime, await container.get(Database))
-        async with _answering(runtime, container, web=web), _working(container, worker_ended, on=worker):
+        async with (
+            observed(container),
+            (await container.get(Processes)).running(_kind(web=web, worker=worker)),
+            _watchable(runtime, container, web=web),
+            _answering(runtime, container, on=web),
+            _working(container, worker_ended, on=worker),
+        ):
             yield container
             (await container.get(Lifecycle)).is_stopping = True
     finally:
         await container.close()
+
+
+def _kind(*, web: bool, worker: bool) -> ProcessKind:
+    if web and worker:
+        return ProcessKind.BOTH
+    return ProcessKind.WEB if web else ProcessKind.WORKER
 
 
 @asynccontextmanager
@@ -104,21 +123,39 @@ async def _working(container: AsyncContainer, ended: Callable[[], None], *, on: 
 
 
 @asynccontextmanager
-async def _answering(runtime: Runtime, container: AsyncContainer, *, web: bool) -> AsyncIterator[None]:
-    """The whole API, or only health and metrics of a worker, if it has a port."""
+async def _answering(runtime: Runtime, container: AsyncContainer, *, on: bool) -> AsyncIterator[None]:
+    """The whole API."""
+    if not on:
+        yield
+        return
+    app = create_app(runtime.settings, container, await container.get(Metrics))
+    async with _served(app, runtime.settings.http.host, runtime.settings.http.port):
+        yield
+
+
+@asynccontextmanager
+async def _watchable(runtime: Runtime, container: AsyncContainer, *, web: bool) -> AsyncIterator[None]:
+    """Health and metrics on a port of their own, if there is one."""
     settings = runtime.settings
-    port = settings.http.port if web else settings.worker.port
+    port = settings.metrics.port if web else settings.worker.port or settings.metrics.port
     if not port:
         yield
         return
-    address = free_address(settings.http.host, port)
-    metrics = await container.get(Metrics)
+    async with _served(create_monitoring_app(settings, container), settings.http.host, port):
+        yield
+
+
+@asynccontextmanager
+async def _served(app: Litestar, host: str, port: int) -> AsyncIterator[None]:
+    address = free_address(host, port)
     server = Server(
-        create_app(settings, container, metrics) if web else create_monitoring_app(settings, container),
+        app,
         address=address,
         port=port,
         interface=Interfaces.ASGI,
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS),
+        backlog=_BACKLOG,
+        backpressure=_connections(),
         log_enabled=False,
     )
     task = asyncio.create_task(server.serve())
@@ -128,6 +165,20 @@ async def _answering(runtime: Runtime, container: AsyncContainer, *, web: bool) 
     finally:
         server.stop()  # type: ignore[no-untyped-call]  # granian publishes no types for it
         await task
+
+
+def _connections() -> int:
+    """How many may be open at once. The next one waits until one ends, even if all of them are idle.
+
+    granian's own limit is 128: the kept connections of one proxy would lock everybody out, and webhooks would wait for
+    ever (measured, 2.8.7). Half of the files that the process may open stay for the database and other services.
+    """
+    if sys.platform == "win32":
+        return _MOST_CONNECTIONS
+    import resource  # noqa: PLC0415 - not on Windows
+
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(_MOST_CONNECTIONS, files // 2)
 
 
 async def _put_default_account(runtime: Runtime, database: Database) -> None:
@@ -146,6 +197,7 @@ async def _put_default_account(runtime: Runtime, database: Database) -> None:
     )
     try:
         async with database.transaction() as tx:
+            await tx.change_rights()
             await tx.accounts.put_default(AccountId(uuid7()), new)
     except PhoneNumberIdTaken:
         raise SettingsError(

@@ -15,7 +15,12 @@ import msgspec
 from dotenv import dotenv_values
 from msgspec import Meta, Struct
 
+from inbox.kit.client_address import networks
+from inbox.main.cache_settings import redis_problem
 from inbox.main.embedded import EmbeddedPostgresError, default_data_dir
+from inbox.main.upstream_settings import Breaker, Outgoing, Timed, contradiction
+from inbox.main.watching_settings import Log, Otel
+from inbox.ports.messaging import MEDIA_IDLE_SECONDS, MOST_SEND_SECONDS
 
 _DATABASE_URL: Final = re.compile(
     r"postgres(ql)?(\+asyncpg)?://([^\s@/?#]*@)?(\[[0-9a-fA-F:.]+\]|[^\s:@/?#]*)(:\d{1,5})?(/[^\s?#]*)?(\?[^\s#]*)?"
@@ -61,6 +66,7 @@ class Http(Struct, frozen=True, forbid_unknown_fields=True):
     cors_origins: tuple[Origin, ...] = ()
     docs: bool = True
     max_webhook_bytes: Annotated[int, Meta(ge=1024)] = 4 * 1024 * 1024
+    trusted_proxies: tuple[str, ...] = ()
 
 
 class Database(Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,7 +76,14 @@ class Database(Struct, frozen=True, forbid_unknown_fields=True):
     pool_size: Count = 8
     intake_pool_size: Count = 2
     statement_timeout: Seconds = 10.0
+    slow_statement: Seconds = 0.5
     allow_unsafe_durability: bool = False
+
+
+class Cache(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is remembered. Without a Redis each process remembers for itself."""
+
+    redis_url: Secret | None = None
 
 
 class WhatsApp(Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,6 +91,8 @@ class WhatsApp(Struct, frozen=True, forbid_unknown_fields=True):
 
     graph_url: WebUrl = "https://graph.facebook.com"
     graph_version: Annotated[str, Meta(pattern=r"^v\d{2}\.\d$")] = "v24.0"
+    media_origins: tuple[Origin, ...] = ("https://lookaside.fbsbx.com",)
+    max_media_bytes: Annotated[int, Meta(ge=1024)] = 100 * 1024 * 1024
     app_secret: tuple[Secret, ...] = ()
     signature_required: bool = True
     verify_token: Secret | None = None
@@ -85,6 +100,11 @@ class WhatsApp(Struct, frozen=True, forbid_unknown_fields=True):
     phone_id: Annotated[str, Meta(pattern=r"^[0-9]{1,32}$")] | None = None
     phone_number: str | None = None
     waba_id: str | None = None
+    country_code: Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,2}$")] = "33"
+    connect_timeout: Seconds = 3.0
+    read_timeout: Seconds = 7.0
+    total_timeout: Annotated[float, Meta(gt=0, le=MOST_SEND_SECONDS)] = 10.0
+    media_read_timeout: Seconds = MEDIA_IDLE_SECONDS
 
 
 class Gemini(Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,6 +113,8 @@ class Gemini(Struct, frozen=True, forbid_unknown_fields=True):
     url: WebUrl = "https://generativelanguage.googleapis.com"
     api_key: Secret | None = None
     model: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "gemini-3.5-flash-lite"
+    connect_timeout: Seconds = 3.0
+    read_timeout: Seconds = 12.0
     total_timeout: Seconds = 15.0
 
 
@@ -103,6 +125,11 @@ class Supabase(Struct, frozen=True, forbid_unknown_fields=True):
     key: Secret | None = None
     jwt_secret: Secret | None = None
     email_trusted: bool = False
+    mode: Literal["jwks", "secret", "introspection"] | None = None
+    """None is `secret` if there is a secret, else `jwks`."""
+    connect_timeout: Seconds = 3.0
+    read_timeout: Seconds = 5.0
+    total_timeout: Seconds = 5.0
 
 
 class Users(Struct, frozen=True, forbid_unknown_fields=True):
@@ -139,17 +166,11 @@ class Encryption(Struct, frozen=True, forbid_unknown_fields=True):
     keys: Secret | None = None
 
 
-class Log(Struct, frozen=True, forbid_unknown_fields=True):
-    """Logs go to standard error, one JSON object per line or, at a terminal, coloured text."""
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["json", "text", "auto"] = "auto"
-
-
 class Metrics(Struct, frozen=True, forbid_unknown_fields=True):
-    """The Prometheus page."""
+    """The Prometheus page. With a port of its own it is not on the one of the API."""
 
     enabled: bool = True
+    port: Annotated[int, Meta(ge=0, le=65535)] = 0
     path: Annotated[str, Meta(pattern=r"^/[a-z0-9_/-]+$")] = "/metrics"
     auth_token: Secret | None = None
 
@@ -171,6 +192,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
 
     http: Http = Http()
     database: Database = Database()
+    cache: Cache = Cache()
     whatsapp: WhatsApp = WhatsApp()
     gemini: Gemini = Gemini()
     supabase: Supabase = Supabase()
@@ -178,9 +200,12 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     bot: Bot = Bot()
     send: Send = Send()
     worker: Worker = Worker()
+    outgoing: Outgoing = Outgoing()
+    breaker: Breaker = Breaker()
     encryption: Encryption = Encryption()
     log: Log = Log()
     metrics: Metrics = Metrics()
+    otel: Otel = Otel()
     data: Data = Data()
     test: Test = Test()
     data_home: str = ""
@@ -235,6 +260,13 @@ def load(environ: Mapping[str, str], env_file: Path | None = None) -> Settings:
     except msgspec.ValidationError as error:
         raise SettingsError(_explained(str(error), {name: given for name, (_, given) in texts.items()})) from None
     _check_database(settings)
+    if (problem := redis_problem(settings.cache.redis_url)) is not None:
+        raise SettingsError(problem)
+    _check_proxies(settings.http)
+    _check_supabase(settings.supabase)
+    timed: dict[str, Timed] = {"whatsapp": settings.whatsapp, "gemini": settings.gemini, "supabase": settings.supabase}
+    if (problem := contradiction(settings.outgoing, timed)) is not None:
+        raise SettingsError(problem)
     return settings
 
 
@@ -315,6 +347,29 @@ def _check_database(settings: Settings) -> None:
         raise SettingsError(
             "INBOX_DATABASE_URL (also DATABASE_URL), setting database.url: must look like "
             "postgresql://user:password@host:5432/name, with special characters of the password percent-encoded."
+        )
+
+
+def _check_proxies(http: Http) -> None:
+    try:
+        networks(http.trusted_proxies)
+    except ValueError:
+        raise SettingsError(
+            "INBOX_HTTP_TRUSTED_PROXIES, setting http.trusted_proxies: must look like 10.0.0.0/8, ::1: networks "
+            "with no bits set behind the prefix, or addresses, separated by commas."
+        ) from None
+
+
+def _check_supabase(supabase: Supabase) -> None:
+    needed = {
+        "introspection": ("INBOX_SUPABASE_KEY", supabase.key),
+        "secret": ("INBOX_SUPABASE_JWT_SECRET", supabase.jwt_secret),
+    }
+    name, given = needed.get(supabase.mode or "", ("", None))
+    if supabase.url is not None and name and given is None:
+        raise SettingsError(
+            f"INBOX_SUPABASE_MODE, setting supabase.mode: {supabase.mode} needs {name} (also {name[6:]}). "
+            "Set it, or another mode."
         )
 
 

@@ -1,6 +1,7 @@
 """From the environment to a running service: what the commands `serve`, `worker` and `migrate` share."""
 
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import Coroutine, Iterator
@@ -39,7 +40,7 @@ def configure_process(settings: Settings) -> None:
     """Signals, logs and retry hooks, once per process."""
     leave_orderly_on_sigterm()
     as_json = settings.log.format == "json" or (settings.log.format == "auto" and not sys.stderr.isatty())
-    telemetry.configure(settings.log.level.upper(), json=as_json)
+    telemetry.configure(settings.log.level.upper(), json=as_json, colours=sys.stderr.isatty())
     if settings.log.level != "debug":
         logging.getLogger("alembic").setLevel(logging.WARNING)  # `migrate` tells each step itself
     configure_retry_hooks()
@@ -56,7 +57,17 @@ def start(*, web: bool, worker: bool, host: str | None = None, port: int | None 
         serve.bring_schema_up(runtime)
         address = f"http://{settings.http.host}:{settings.http.port}"
         ready = f"inbox: serving on {address}" if web else "inbox: the worker is running"
-        run_loop(serve.run(runtime, web=web, worker=worker, started=lambda: click.echo(ready, err=True)))
+        run_loop(serve.run(runtime, web=web, worker=worker, started=lambda: _started(ready)))
+
+
+def _started(line: str) -> None:
+    """Everything that lives as long as the process is made: the garbage collector need not look at it again.
+
+    Each full collection would walk through it while nobody is answered (measured: 115 ms every 2 s under load).
+    """
+    gc.collect()
+    gc.freeze()
+    click.echo(line, err=True)
 
 
 def run_loop(main: Coroutine[object, object, T]) -> T:

@@ -1,0 +1,127 @@
+"""Every way to the rows of an account names the account; what cannot is listed here with its reason."""
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Iterator
+
+from sqlalchemy import TextClause
+
+from inbox.adapters.database import postgres
+from inbox.ports import database, queries, repositories, team
+
+TENANT_TABLES = (
+    "bot_profiles",
+    "bot_turns",
+    "conversations",
+    "event_log",
+    "idempotency_keys",
+    "message_statuses",
+    "messages",
+    "outbox",
+)
+"""Tables whose rows belong to one account. Of `whatsapp_accounts` the id is the account."""
+
+TOUCHES = re.compile(r"\b(?:from|join|into|update)\s+(" + "|".join(TENANT_TABLES) + r")\b")
+NAMES_ACCOUNT = re.compile(r":account_ids?\b|:accounts\b|\bu\.account_id\b|\baccount_id = :")
+
+STATEMENTS_WITHOUT_ACCOUNT = {
+    # Who owns it: found by an unguessable id, and the rights are checked against the answer.
+    "queries._OWNER",
+    "queries._OWNER_OF_MESSAGE",
+    # Figures of the whole installation, for its administrators.
+    "operations._PARKED",
+    "operations._SENDS",
+    # Contacts are the installation's: one that any account talks to stays.
+    "contacts._IN_USE",
+    # The worker's: by the id and token that a claim gave, or by a lane that is held.
+    "outbox._TO_WIRE",
+    "outbox._LEARN",
+    "outbox._RELEASE",
+    "outbox._REAP",
+    "outbox._ORPHANS",
+    "outbox_heads._HEADS",
+    "outbox_heads._OVER",
+    "outbox_heads._END",
+    # Ingest: wamids are unique in all of WhatsApp, numbers name their account, and rows were found for it before.
+    "ingest._KNOWN",
+    "ingest._COUNT",
+    "statuses._FIND",
+    "statuses._ADOPT",
+    "statuses._LEARN",
+    "statuses._KEEP",
+    "statuses._SHOW",
+    "statuses._ECHO",
+}
+
+METHODS_WITHOUT_ACCOUNT = {
+    # Installation-wide by the contract: contacts, people, roles, keys.
+    "Contacts.add",
+    "Contacts.change",
+    "Contacts.remove",
+    "Queries.contacts",
+    *(f"{port}.*" for port in ("Members", "Roles", "ApiKeys", "Team")),
+    # Before routing: raw bodies and lanes have no account yet.
+    *(f"{port}.*" for port in ("Deliveries", "Work")),
+    # The worker's, by id and token of a claim.
+    "Outbox.take_heads",
+    "Outbox.to_wire",
+    "Outbox.settle",
+    "Outbox.release",
+    "Outbox.reap",
+    # Says which account it is.
+    "Queries.owner_of_conversation",
+    "Queries.owner_of_message",
+    "Queries.account_by_verify_token",
+    "Queries.active_account_ids",
+    "Queries.app_secrets",
+    "Queries.ping",
+    # The account is in the value.
+    "Messages.queue",
+    "Messages.add_failed",
+    "Messages.remember",
+    "Bot.put_profile",
+    "Bot.open_turn",
+    "Bot.close_turn",
+}
+
+NAMING = {"account_id", "reach", "actor"}
+
+
+def statements() -> Iterator[tuple[str, str]]:
+    for module in pkgutil.iter_modules(postgres.__path__):
+        for name, value in vars(importlib.import_module(f"{postgres.__name__}.{module.name}")).items():
+            if isinstance(value, TextClause):
+                yield f"{module.name}.{name}", value.text
+
+
+def methods() -> Iterator[tuple[str, set[str]]]:
+    for module in (database, queries, repositories, team):
+        for port in vars(module).values():
+            if inspect.isclass(port) and port.__module__ == module.__name__ and getattr(port, "_is_protocol", False):
+                for name, method in inspect.getmembers(port, inspect.isfunction):
+                    if not name.startswith("_"):
+                        yield f"{port.__name__}.{name}", set(inspect.signature(method).parameters)
+
+
+def test_every_statement_on_rows_of_an_account_names_the_account():
+    found = dict(statements())
+    assert len(found) > 60
+    without = {name for name, text in found.items() if TOUCHES.search(text) and not NAMES_ACCOUNT.search(text)}
+    assert without == STATEMENTS_WITHOUT_ACCOUNT & set(found)
+
+
+def test_every_exception_among_the_statements_still_exists():
+    assert set(dict(statements())) >= STATEMENTS_WITHOUT_ACCOUNT
+
+
+def test_every_method_that_reaches_rows_of_an_account_names_the_account():
+    whole = {name.removesuffix(".*") for name in METHODS_WITHOUT_ACCOUNT if name.endswith(".*")}
+    skipped = {"Transaction", "Database"}
+    without = {
+        name
+        for name, parameters in methods()
+        if not parameters & NAMING and name.partition(".")[0] not in whole | skipped
+    }
+    assert without == {name for name in METHODS_WITHOUT_ACCOUNT if not name.endswith(".*")}
