@@ -4,15 +4,20 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from builders import SEALER
 from inbox.adapters.cache.redis import RedisCache
+from inbox.adapters.cache.redis_link import Patience
 from inbox.adapters.events.memory import MemoryEvents
 from inbox.ports.cache import Cache
 from inbox.ports.events import Events
+
+QUICK: Final = Patience(rest=0.02)
+CALM: Final = Patience(answer=5.0, rest=0.02)
+"""Where the 50 ms are not what a test is about: a busy machine must not decide it."""
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -25,10 +30,10 @@ class Profile(msgspec.Struct, frozen=True):
 class Process:
     """One cache, and what it loads."""
 
-    def __init__(self, url: str, events: Events | None = None) -> None:
+    def __init__(self, url: str, events: Events | None = None, patience: Patience = QUICK) -> None:
         self.events = events or MemoryEvents()
         self.changes: list[bool] = []
-        self.cache = RedisCache(self.events, url, SEALER, on_change=self.changes.append, rest=0.02)
+        self.cache = RedisCache(self.events, url, SEALER, on_change=self.changes.append, patience=patience)
         self.value: object = Profile("first")
         self.loads = 0
         self.begun = asyncio.Event()
@@ -59,13 +64,14 @@ class Process:
 class Processes:
     """Several of them on one Redis."""
 
-    def __init__(self, url: str, stack: AsyncExitStack) -> None:
+    def __init__(self, url: str, stack: AsyncExitStack, patience: Patience = QUICK) -> None:
         self.url = url
+        self._patience = patience
         self._stack = stack
 
     async def start(self, events: Events | None = None) -> Process:
         """One that has its way to Redis."""
-        process = Process(self.url, events)
+        process = Process(self.url, events, self._patience)
         await self._stack.enter_async_context(process.cache.running())
         await process.is_up()
         return process

@@ -16,7 +16,7 @@ from inbox.ports.cache import FamilyStats
 from redis_server import RedisServer
 
 from .caching import Clock, RememberingCases, Source, fetched
-from .redis_side import Process, Processes, Profile, shared_hits, stored, until
+from .redis_side import CALM, Process, Processes, Profile, shared_hits, stored, until
 
 
 class ShapedCache(RedisCache):
@@ -30,7 +30,7 @@ class ShapedCache(RedisCache):
 class TestRedisCache(RememberingCases):
     @pytest.fixture
     async def cache(self, events: MemoryEvents, clock: Clock, redis_server: RedisServer) -> AsyncIterator[ShapedCache]:
-        cache = ShapedCache(events, redis_server.url, SEALER, capacity=100, clock=clock)
+        cache = ShapedCache(events, redis_server.url, SEALER, capacity=100, clock=clock, patience=CALM)
         async with cache._line.kept():
             await until(lambda: cache.is_up)
             yield cache
@@ -49,7 +49,7 @@ class TestRedisCache(RememberingCases):
 @pytest.fixture
 async def processes(redis_server: RedisServer) -> AsyncIterator[Processes]:
     async with AsyncExitStack() as stack:
-        yield Processes(redis_server.url, stack)
+        yield Processes(redis_server.url, stack, CALM)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import msgspec
 
 from inbox.adapters.cache.memory import EVERYTHING, Flight, MemoryCache
 from inbox.adapters.cache.redis_entries import Points, Shape, Stamp, Vault
-from inbox.adapters.cache.redis_link import REST_SECONDS, Line, Link, Unreachable
+from inbox.adapters.cache.redis_link import Line, Link, Patience, Unreachable
 from inbox.adapters.cache.redis_scripts import FORGET, READ, STORE
 from inbox.kit.sealing import Sealer
 from inbox.ports.cache import SharedStats
@@ -64,14 +64,16 @@ class RedisCache(MemoryCache):
         capacity: int = 10_000,
         clock: Callable[[], float] = monotonic,
         on_change: Callable[[bool], None] = lambda _: None,
-        rest: float = REST_SECONDS,
+        patience: Patience | None = None,
     ) -> None:
-        """`on_change` hears whether Redis is up, at each change; `rest` in seconds is how long it is left alone."""
+        """`on_change` hears whether Redis is up, at each change."""
         super().__init__(events, capacity=capacity, clock=clock)
         self._vault = Vault(sealer)
         self._points = Points()
         self._shapes: dict[object, Shape] = {}
-        self._line = Line(url, (READ, STORE, FORGET), check=self._tried, on_change=on_change, rest=rest)
+        self._line = Line(
+            url, (READ, STORE, FORGET), check=self._tried, on_change=on_change, patience=patience or Patience()
+        )
 
     @property
     def is_up(self) -> bool:

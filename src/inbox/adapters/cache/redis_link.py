@@ -11,17 +11,15 @@ from contextlib import asynccontextmanager, suppress
 from contextvars import Context
 from typing import Final
 
+import msgspec
 import structlog
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
-ANSWER_SECONDS: Final = 0.05
-"""For one command in all."""
 _OPEN_SECONDS: Final = 1.0
 """For a new connection with its handshake; no caller waits for it."""
-REST_SECONDS: Final = 2.0
 _MOST_WAITING: Final = 1_000
 _MANY_WAITING: Final = 100
 
@@ -32,10 +30,18 @@ class Unreachable(Exception):
     """No answer from Redis, or none within the time, or a refusal."""
 
 
+class Patience(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds: for one command in all, and for which Redis is left alone after a failure."""
+
+    answer: float = 0.05
+    rest: float = 2.0
+
+
 class Link:
     """One connection to one run of one server. It never connects again: what it knows of the server stays true."""
 
-    def __init__(self, pool: ConnectionPool) -> None:
+    def __init__(self, pool: ConnectionPool, patience: Patience) -> None:
+        self._patience = patience
         self.closed = asyncio.Event()
         self.reason = ""
         self.run_id = ""
@@ -74,7 +80,7 @@ class Link:
         answer.add_done_callback(_looked_at)
         self._waiting.append(answer)
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(self._patience.answer):
                 await self._send(*command)
                 await asyncio.wait([answer])
         except TimeoutError:
@@ -160,9 +166,9 @@ class Line:
         *,
         check: Callable[[Link], Awaitable[None]],
         on_change: Callable[[bool], None],
-        rest: float = REST_SECONDS,
+        patience: Patience,
     ) -> None:
-        """`check` tries a new link and raises `Unreachable`; `on_change` hears up and down; `rest` is in seconds."""
+        """`check` tries a new link and raises `Unreachable`; `on_change` hears up and down."""
         self.link: Link | None = None
         self._pool = ConnectionPool.from_url(
             url, protocol=2, retry=Retry(NoBackoff(), 0), socket_timeout=None, socket_connect_timeout=_OPEN_SECONDS
@@ -170,7 +176,7 @@ class Line:
         self._scripts = scripts
         self._check = check
         self._on_change = on_change
-        self._rest = rest
+        self._patience = patience
         self._is_up: bool | None = None
 
     @asynccontextmanager
@@ -188,7 +194,7 @@ class Line:
 
     async def _keep(self) -> None:
         while True:
-            link = Link(self._pool)
+            link = Link(self._pool, self._patience)
             try:
                 await link.open(self._scripts)
                 await self._check(link)
@@ -201,7 +207,7 @@ class Line:
             finally:
                 self.link = None
                 await link.aclose()
-            await asyncio.sleep(self._rest)
+            await asyncio.sleep(self._patience.rest)
 
     def _changed(self, *, is_up: bool, reason: str = "") -> None:
         if is_up is self._is_up:
