@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import SEALER
-from identity.running import ADMIN, Service
+from identity.running import ADMIN, HOST, Service
 from identity.running import PASSWORD as ADMIN_PASSWORD
 from inbox.adapters.identity.attempts import Limits
 from inbox.adapters.identity.local import LocalSignIn
@@ -125,8 +125,9 @@ async def local(database: Database, clock: Clock, passwords: Passwords) -> Local
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The command, serving, with a database of its own."""
     home, port = tmp_path_factory.mktemp("home"), free_port()
-    made = inbox("create-admin", ADMIN, "--password-stdin", home=home, stdin=f"{ADMIN_PASSWORD}\n")
-    assert made.returncode == 0, made.stderr
+    for who in (ADMIN, HOST):
+        made = inbox("create-admin", who, "--password-stdin", home=home, stdin=f"{ADMIN_PASSWORD}\n")
+        assert made.returncode == 0, made.stderr
     with started("serve", "--port", str(port), home=home, META_APP_SECRET="s") as running:
         running.line("serving on http")
         yield Service(port)

@@ -5,6 +5,8 @@ from typing import Any
 from main.command import call, sign_in
 
 ADMIN, PASSWORD = "ada@example.org", "correct horse battery"
+HOST = "grace@example.org"
+"""Who invites the others. Nobody else signs in as them, or out."""
 
 
 class Service:
@@ -13,7 +15,7 @@ class Service:
     def __init__(self, port: int) -> None:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
-        token = sign_in(port, ADMIN, PASSWORD)[1]["access_token"]
+        token = sign_in(port, HOST, PASSWORD)[1]["access_token"]
         self._admin = {"authorization": f"Bearer {token}"}
 
     def invite(self, email: str) -> str:
