@@ -276,7 +276,11 @@ class TestObstoreInFolder(MediaCases):
         with pytest.raises(MediaUnavailable):
             await store.put(a_key(), pieces(b"x"), limit=1)
 
-    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @settings(
+        max_examples=40,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+        deadline=None,
+    )
     @given(
         content=st.lists(st.binary(max_size=50), max_size=8),
         start=st.integers(min_value=0, max_value=450),

@@ -75,7 +75,9 @@ def histories(draw: st.DrawFn) -> tuple[list[list[Any]], list[Any]]:
 
 
 @given(history=histories())
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 async def test_any_order_and_grouping_leads_to_the_same_rows(
     database: PostgresDatabase, engine: AsyncEngine, history: tuple[list[list[Any]], list[Any]]
 ) -> None:

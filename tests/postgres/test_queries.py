@@ -76,7 +76,9 @@ def test_an_item_of_the_list_is_the_plain_row_and_then_the_contact() -> None:
 
 
 @given(at=st.datetimes(min_value=datetime(1, 1, 1), max_value=datetime(9999, 12, 31)))  # noqa: DTZ001 - made aware
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 async def test_times_are_written_as_everywhere_else(engine: AsyncEngine, at: datetime) -> None:
     aware = at.replace(tzinfo=UTC)
     async with engine.connect() as connection:

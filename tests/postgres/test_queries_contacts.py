@@ -55,7 +55,9 @@ async def read_all(queries: PostgresQueries, limit: int, search: str | None = No
     seconds=st.lists(st.none() | st.integers(min_value=0, max_value=3), max_size=12),
     limit=st.integers(min_value=1, max_value=5),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 async def test_pages_are_the_whole_list_with_old_rows_at_its_end(
     engine: AsyncEngine, queries: PostgresQueries, seconds: list[int | None], limit: int
 ) -> None:

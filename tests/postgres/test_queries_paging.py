@@ -20,7 +20,9 @@ from member_builders import only
 SECONDS: Final = st.lists(st.integers(min_value=0, max_value=3), max_size=12)
 """Few different times: Meta's clock has whole seconds, so ties are common."""
 
-paging = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+paging = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 MOST_PAGES: Final = 40
 

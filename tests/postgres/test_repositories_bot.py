@@ -129,7 +129,9 @@ JSON = st.recursive(
 
 
 @given(fields=JSON, config=JSON)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 async def test_no_stored_json_fails_to_read(engine: AsyncEngine, fields: object, config: object) -> None:
     account = (await an_account(engine)).account_id
     await stored(engine, account, msgspec.json.encode(fields).decode(), msgspec.json.encode(config).decode())
