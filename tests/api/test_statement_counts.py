@@ -1,6 +1,7 @@
 """What the calls that front ends repeat all day cost in statements, once the caller is known."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -80,3 +81,13 @@ async def test_what_is_foreign_costs_as_much_as_what_is_missing_however_often_on
             assert answer.status_code == 404
             costs.append([text for text in statements if "conversations" in text])
     assert all(statements == costs[0] for statements in costs)
+
+
+async def test_a_send_that_does_not_wait_looks_at_its_outcome_once(client, engine, account):
+    sender = await a_caller(engine, account, Permission.MESSAGES_SEND)
+    conversation = await a_conversation(engine, account, window_expires_at=datetime.now(UTC) + timedelta(hours=1))
+    body = {"conversation_id": str(conversation), "content": "Bonjour"}
+    with counting() as statements:
+        answer = await client.post("/messages/send", json=body, headers={**sender, "prefer": "respond-async"})
+    assert answer.status_code == 202
+    assert sum("coalesce(o.state" in statement for statement in statements) == 1
