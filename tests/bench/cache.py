@@ -16,10 +16,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import click
+import structlog
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from contracts.redis_side import Process, Profile, stored
+from contracts.redis_side import CALM, Process, Profile, stored
 from inbox.adapters.cache.memory import MemoryCache
 from inbox.adapters.events.memory import MemoryEvents
 from redis_server import find_program, running_redis
@@ -30,6 +31,7 @@ _VALUE = Profile("x" * 500)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--long", action="store_true", help="50 rounds instead of 7")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("info"))  # as in production
     rounds = 50 if parser.parse_args().long else 7
     program = find_program()
     if program is None:
@@ -47,7 +49,7 @@ async def _load() -> Profile:
 
 async def _measured(url: str, rounds: int) -> dict[str, float]:
     memory = MemoryCache(MemoryEvents(), capacity=1_000_000)
-    one, other = Process(url), Process(url)
+    one, other = (Process(url, patience=CALM) for _ in range(2))
     found: dict[str, float] = {}
     async with one.cache.running(), other.cache.running():
         await one.is_up()

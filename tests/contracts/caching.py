@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,9 @@ from inbox.adapters.events.memory import MemoryEvents
 from inbox.domain.errors import DatabaseUnavailable
 from inbox.domain.events import CacheStale
 from inbox.ports.cache import Cache
+
+SHAPE: Any = str | tuple[str, ...]
+"""Of all values here: a cache with a shared tier sends them there."""
 
 
 class Source:
@@ -47,7 +51,7 @@ class Clock:
 
 async def fetched(cache: Cache, source: Source, key: str = "profile:1", *tags: str, ttl: float = 60) -> object:
     async with asyncio.timeout(10):
-        return await cache.fetch(key, source.load, tags=tags or ("profile",), ttl=ttl)
+        return await cache.fetch(key, source.load, tags=tags or ("profile",), ttl=ttl, shape=SHAPE)
 
 
 def fetching(cache: Cache, source: Source, key: str = "profile:1", *tags: str) -> asyncio.Task[object]:

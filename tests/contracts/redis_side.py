@@ -9,8 +9,9 @@ from typing import Any, Final
 import msgspec
 
 from builders import SEALER
-from inbox.adapters.cache.redis import RedisCache
-from inbox.adapters.cache.redis_link import Patience
+from inbox.adapters.cache.memory import MemoryCache
+from inbox.adapters.cache.redis import RedisTier
+from inbox.adapters.cache.redis_client import Patience
 from inbox.adapters.events.memory import MemoryEvents
 from inbox.ports.cache import Cache
 from inbox.ports.events import Events
@@ -33,7 +34,8 @@ class Process:
     def __init__(self, url: str, events: Events | None = None, patience: Patience = QUICK) -> None:
         self.events = events or MemoryEvents()
         self.changes: list[bool] = []
-        self.cache = RedisCache(self.events, url, SEALER, on_change=self.changes.append, patience=patience)
+        self.tier = RedisTier(url, SEALER, on_change=self.changes.append, patience=patience)
+        self.cache = MemoryCache(self.events, self.tier)
         self.value: object = Profile("first")
         self.loads = 0
         self.begun = asyncio.Event()
@@ -58,7 +60,7 @@ class Process:
         self.cache._entries.clear()
 
     async def is_up(self, *, up: bool = True) -> None:
-        await until(lambda: self.cache.is_up is up)
+        await until(lambda: self.tier.is_up is up)
 
 
 class Processes:
@@ -85,7 +87,7 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.001)
 
 
-async def stored(cache: RedisCache) -> None:
+async def stored(cache: MemoryCache) -> None:
     """What is done while nobody waits is done."""
     await until(lambda: not cache._tasks)
 

@@ -3,39 +3,31 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Any
 
 import msgspec
 import pytest
 
 from builders import SEALER
-from inbox.adapters.cache.redis import RedisCache
+from inbox.adapters.cache.memory import MemoryCache
+from inbox.adapters.cache.redis import RedisTier
 from inbox.adapters.events.memory import MemoryEvents
 from inbox.kit.sealing import Sealer
-from inbox.ports.cache import FamilyStats
+from inbox.ports.cache import FamilyStats, SharedStats
 from redis_server import RedisServer
 
 from .caching import Clock, RememberingCases, Source, fetched
 from .redis_side import CALM, Process, Processes, Profile, shared_hits, stored, until
 
 
-class ShapedCache(RedisCache):
-    """Every value goes to Redis, although the sentences name no shape."""
-
-    async def fetch(self, key, load, *, tags, ttl, shape=None):
-        anything: Any = str | tuple[str, ...]
-        return await super().fetch(key, load, tags=tags, ttl=ttl, shape=shape or anything)
-
-
 class TestRedisCache(RememberingCases):
     @pytest.fixture
-    async def cache(self, events: MemoryEvents, clock: Clock, redis_server: RedisServer) -> AsyncIterator[ShapedCache]:
-        cache = ShapedCache(events, redis_server.url, SEALER, capacity=100, clock=clock, patience=CALM)
-        async with cache._line.kept():
-            await until(lambda: cache.is_up)
-            yield cache
+    async def cache(self, events: MemoryEvents, clock: Clock, redis_server: RedisServer) -> AsyncIterator[MemoryCache]:
+        tier = RedisTier(redis_server.url, SEALER, patience=CALM)
+        async with tier.running():
+            await until(lambda: tier.is_up)
+            yield MemoryCache(events, tier, capacity=100, clock=clock)
 
-    async def test_hits_and_misses_are_counted_in_both_tiers(self, cache: ShapedCache, source: Source) -> None:
+    async def test_hits_and_misses_are_counted_in_both_tiers(self, cache: MemoryCache, source: Source) -> None:
         for key in ("profile:1", "profile:1", "profile:2"):
             await fetched(cache, source, key)
         await stored(cache)
@@ -108,10 +100,11 @@ async def test_nothing_stands_in_redis_in_clear(one: Process, redis_server: Redi
 async def test_what_was_sealed_with_another_key_is_a_miss(one: Process, redis_server: RedisServer) -> None:
     await one.fetched()
     await stored(one.cache)
-    stranger = RedisCache(MemoryEvents(), redis_server.url, Sealer([("k", bytes(32))]))
-    stranger._vault._name_key = one.cache._vault._name_key
+    tier = RedisTier(redis_server.url, Sealer([("k", bytes(32))]), patience=CALM)
+    tier._vault._name_key = one.tier._vault._name_key
+    stranger = MemoryCache(MemoryEvents(), tier)
     async with stranger.running():
-        await until(lambda: stranger.is_up)
+        await until(lambda: tier.is_up)
         await stranger.fetch("warm:up", other_value, tags=["warm"], ttl=60, shape=Profile)
         one.drop()
         await one.cache.forget("profile")
@@ -132,8 +125,9 @@ async def test_an_entry_moved_to_another_key_is_a_miss(one: Process, other: Proc
     client = redis_server.client
     first, second = sorted(client.keys("*:entry:profile:*"))
     client.copy(first, second, replace=True)
-    assert {await other.fetched("profile:1"), await other.fetched("profile:2")} == {Profile("first")}
-    assert other.loads == 1
+    other.value = Profile("own")
+    found = [await other.fetched("profile:1"), await other.fetched("profile:2")]
+    assert found in ([Profile("first"), Profile("own")], [Profile("own"), Profile("second")])
 
 
 @pytest.mark.parametrize("garbage", [b"", b"\x80\x04garbage", b"0123456789abcdef 99 \x01\x01", b"{}"])
@@ -147,10 +141,10 @@ async def test_garbage_in_redis_is_a_miss(
         client.set(name, garbage, keepttl=True)
     assert await other.fetched() == Profile("first")
     assert other.loads == 1
-    assert other.cache.is_up
+    assert other.tier.is_up
 
 
-async def test_an_entry_with_a_good_head_and_garbage_behind_it_is_a_miss_and_goes(
+async def test_an_entry_with_a_good_head_and_garbage_behind_it_is_a_miss_and_is_replaced(
     one: Process, other: Process, redis_server: RedisServer
 ) -> None:
     await one.fetched()
@@ -160,9 +154,10 @@ async def test_an_entry_with_a_good_head_and_garbage_behind_it_is_a_miss_and_goe
     head = b" ".join(client.get(name).split(b" ")[:2])
     client.set(name, head + b" garbage", keepttl=True)
     assert await other.fetched() == Profile("first")
-    assert other.loads == 1
     await stored(other.cache)
-    assert not client.exists(name)
+    other.drop()
+    assert await other.fetched() == Profile("first")
+    assert other.loads == 1
 
 
 @pytest.mark.parametrize("which", ["entry", "tag", "clock"])
@@ -181,7 +176,7 @@ async def test_a_key_of_another_kind_is_a_miss_and_heals(
     other.drop()
     assert await other.fetched() == Profile("first")
     assert other.loads == 1
-    assert other.cache.is_up
+    assert other.tier.is_up
 
 
 class Newer(msgspec.Struct, frozen=True):
@@ -244,13 +239,12 @@ async def test_what_redis_holds_is_counted_by_family(one: Process) -> None:
     for key in ("profile:1", "profile:2", "account:1"):
         await one.fetched(key)
     await stored(one.cache)
-    shared = await one.cache.shared()
-    assert shared.is_up
-    assert shared.is_complete
-    assert shared.sizes == {"profile": 2, "account": 1}
+    sizes = {"profile": 2, "account": 1}
+    assert await one.cache.shared() == SharedStats(is_up=True, sizes=sizes, is_complete=True)
 
 
 async def test_two_hundred_cold_requests_make_one_load_per_process(one: Process, other: Process) -> None:
+    other.begun.clear()
     one.open.clear()
     other.open.clear()
     waiting = [asyncio.create_task(process.fetched()) for process in (one, other) for _ in range(200)]
@@ -265,6 +259,6 @@ async def test_many_at_once_share_one_connection(one: Process, redis_server: Red
     keys = [f"profile:{number}" for number in range(500)]
     await asyncio.gather(*(one.fetched(key) for key in keys))
     assert one.loads == 500
-    assert one.cache.is_up
-    inside = [client for client in redis_server.client.client_list() if client["cmd"] == "evalsha"]
-    assert len(inside) == 1
+    assert one.tier.is_up
+    others = [client for client in redis_server.client.client_list() if client["cmd"] != "client"]
+    assert len(others) == 1

@@ -17,10 +17,10 @@ def open_cache(runtime: Runtime, events: Events, metrics: Metrics) -> MemoryCach
         return MemoryCache(events)
     if find_spec("redis") is None:
         raise SettingsError('INBOX_CACHE_REDIS_URL needs the extra "redis": pip install "whatsapp-inbox[redis]".')
-    from inbox.adapters.cache.redis import RedisCache  # noqa: PLC0415 - its library is an extra
+    from inbox.adapters.cache.redis import RedisTier  # noqa: PLC0415 - its library is an extra
 
-    changed = partial(_changed, metrics)
-    return RedisCache(events, url.reveal(), runtime.sealer, on_change=changed)
+    tier = RedisTier(url.reveal(), runtime.sealer, on_change=partial(_changed, metrics))
+    return MemoryCache(events, tier)
 
 
 def _changed(metrics: Metrics, is_up: bool) -> None:  # noqa: FBT001 - as the cache tells it

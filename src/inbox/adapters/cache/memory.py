@@ -1,31 +1,29 @@
 """The cache of one process: bounded, with single flight, tags, and hints from the other processes.
 
-Forgetting never searches for entries. It gives the tag the next serial number; an entry is good only while none of its
-tags has a number above the one at which its load began. So a load that began before its tag was forgotten is not kept,
-and nobody waits for it any more.
+A load that began before one of its tags was forgotten is not kept, and nobody waits for it any more. Behind it may lie
+a tier that all processes share; it is asked within the single flight, before the load.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
 from cachebox import LRUCache
 
+from inbox.adapters.cache.families import Families
+from inbox.adapters.cache.forgotten import Forgotten
+from inbox.adapters.cache.shared import EVERYTHING, Found, Keep, SharedTier, Wanted
 from inbox.domain.events import CacheStale, Resync, Signal
-from inbox.ports.cache import CacheStats, FamilyStats, SharedStats
+from inbox.ports.cache import CacheStats, SharedStats
 from inbox.ports.events import Events
 
 T = TypeVar("T")
 
-EVERYTHING: Final = "*"
-"""The tag that every entry has."""
 _log = structlog.stdlib.get_logger("inbox.cache")
-_MOST_FAMILIES: Final = 100
-_OTHER_FAMILIES: Final = "other"
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -37,7 +35,7 @@ class _Entry(msgspec.Struct, frozen=True):
     until: float
 
 
-class Flight:
+class _Flight:
     """One load that is under way, and how many wait for it."""
 
     __slots__ = ("born", "key", "shape", "tags", "task", "ttl", "waiters")
@@ -52,28 +50,26 @@ class Flight:
         self.task: asyncio.Task[Any]
 
 
-class _Counters(msgspec.Struct):
-    hits: int = 0
-    misses: int = 0
-    shared_hits: int = 0
-    shared_misses: int = 0
-
-
 class MemoryCache:
     """Values are handed out as they are, so they must be immutable. A loader must not fetch its own key."""
 
-    def __init__(self, events: Events, *, capacity: int = 10_000, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        events: Events,
+        shared: SharedTier | None = None,
+        *,
+        capacity: int = 10_000,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`capacity` in entries, the least recently used one goes first; `clock` in seconds."""
         self._events = events
-        self._capacity = capacity
+        self._shared = shared
         self._clock = clock
         self._entries: LRUCache[str, _Entry] = LRUCache(capacity)
-        self._forgotten: dict[str, int] = {}
-        self._all_forgotten = 0
-        self._serial = 0
-        self._flights: dict[str, Flight] = {}
+        self._forgotten = Forgotten(capacity)
+        self._flights: dict[str, _Flight] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._families: dict[str, _Counters] = {}
+        self._families = Families()
 
     async def fetch(
         self,
@@ -85,25 +81,28 @@ class MemoryCache:
         shape: type[T] | None = None,
     ) -> T:
         """The value of `key`. A load ends early only when all who waited for it are gone."""
-        counters = self._counters(key)
+        counters = self._families.counters(key)
         entry: _Entry | None = self._entries.get(key, None)
         if entry is not None and self._is_good(entry):
             counters.hits += 1
-            _log.debug("cache_hit", family=self._family(key))
+            _log.debug("cache_hit", family=self._families.name(key))
             value: T = entry.value
             return value
         counters.misses += 1
-        _log.debug("cache_miss", family=self._family(key))
+        _log.debug("cache_miss", family=self._families.name(key))
         flight = self._flights.get(key)
-        if flight is None or self._is_stale(flight.tags, flight.born):
-            flight = self._begin(Flight(key, tuple(tags), ttl, shape, self._serial), load)
+        if flight is None or self._forgotten.since(flight.born, flight.tags):
+            flight = self._begin(_Flight(key, tuple(tags), ttl, shape, self._forgotten.serial), load)
         loaded: T = await self._landed(flight)
         return loaded
 
     async def forget(self, *tags: str) -> None:
-        if tags:
-            self._forget(tags)
-            self._events.publish(CacheStale(tags))
+        if not tags:
+            return
+        self._forget(tags)
+        self._events.publish(CacheStale(tags))
+        if self._shared is not None:
+            await self._shared.forget(tags)
 
     async def clear(self) -> None:
         """Drops everything, in all processes."""
@@ -111,24 +110,19 @@ class MemoryCache:
 
     def stats(self) -> CacheStats:
         keys = sorted(key for key, entry in self._entries.items() if self._is_good(entry))
-        sizes: dict[str, int] = {}
-        for key in keys:
-            family = self._family(key)
-            sizes[family] = sizes.get(family, 0) + 1
-        families = [
-            FamilyStats(family=family, size=sizes.get(family, 0), **msgspec.structs.asdict(counters))
-            for family, counters in sorted(self._families.items())
-        ]
-        return CacheStats(size=len(keys), keys=keys, families=families)
+        return CacheStats(size=len(keys), keys=keys, families=self._families.stats(keys))
 
     async def shared(self) -> SharedStats | None:
-        return None
+        return None if self._shared is None else await self._shared.stats()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Listens to the other processes while the block runs; what was kept before may be stale and is dropped."""
-        async with self._events.subscribe() as signals:
+        async with AsyncExitStack() as stack:
+            signals = await stack.enter_async_context(self._events.subscribe())
             self._forget((EVERYTHING,))
+            if self._shared is not None:
+                await stack.enter_async_context(self._shared.running())
             listener = asyncio.create_task(self._listen(signals))
             try:
                 yield
@@ -145,29 +139,72 @@ class MemoryCache:
             elif isinstance(signal, Resync):
                 self._forget((EVERYTHING,))
 
-    def _begin(self, flight: Flight, load: Callable[[], Awaitable[T]]) -> Flight:
-        flight.task = asyncio.create_task(self._load(flight, load))
+    def _forget(self, tags: Sequence[str]) -> None:
+        if self._forgotten.add(tags):
+            self._entries.clear()
+
+    def _begin(self, flight: _Flight, load: Callable[[], Awaitable[T]]) -> _Flight:
+        flight.task = self._started(self._load(flight, load))
         self._flights[flight.key] = flight
-        self._tasks.add(flight.task)
-        flight.task.add_done_callback(self._tasks.discard)
         return flight
 
-    async def _load(self, flight: Flight, load: Callable[[], Awaitable[T]]) -> T:
+    def _started(self, work: Coroutine[None, None, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _load(self, flight: _Flight, load: Callable[[], Awaitable[T]]) -> T:
         try:
-            value, until = await self._obtained(flight, load)
+            return await self._obtained(flight, load)
         finally:
             self._leave(flight)
-        if not self._is_stale(flight.tags, flight.born):
-            self._entries.insert(flight.key, _Entry(value, flight.tags, flight.born, until))
-            _log.debug("cache_set", family=self._family(flight.key))
+
+    async def _obtained(self, flight: _Flight, load: Callable[[], Awaitable[T]]) -> T:
+        begun = self._clock()
+        answer = await self._asked(flight)
+        if isinstance(answer, Found):
+            value: T = answer.value
+            self._kept(flight, value, begun + min(answer.left, flight.ttl))
+            return value
+        until = self._clock() + flight.ttl  # from the start: the value may be as old as that
+        value = await load()
+        if self._kept(flight, value, until) and answer is not None:
+            self._started(self._shown(answer, value, until))  # nobody waits for it
         return value
 
-    async def _obtained(self, flight: Flight, load: Callable[[], Awaitable[T]]) -> tuple[T, float]:
-        """The value and the clock's time of its end."""
-        until = self._clock() + flight.ttl  # from the start: the value may be as old as that
-        return await load(), until
+    async def _asked(self, flight: _Flight) -> Found | Keep | None:
+        """What the shared tier says of it; None if it is not asked or does not answer."""
+        if self._shared is None or flight.shape is None:
+            return None
+        answer = await self._shared.find(
+            Wanted(
+                key=flight.key,
+                family=self._families.name(flight.key),
+                tags=flight.tags,
+                shape=flight.shape,
+                serial=self._forgotten.serial,
+                since=self._forgotten.last(flight.tags),
+            )
+        )
+        counters = self._families.counters(flight.key)
+        counters.shared_hits += isinstance(answer, Found)
+        counters.shared_misses += callable(answer)
+        return answer
 
-    async def _landed(self, flight: Flight) -> Any:  # noqa: ANN401 - whatever the loader gives
+    def _kept(self, flight: _Flight, value: object, until: float) -> bool:
+        """Whether it may be kept: nothing of it was forgotten since its load began."""
+        if self._forgotten.since(flight.born, flight.tags):
+            return False
+        self._entries.insert(flight.key, _Entry(value, flight.tags, flight.born, until))
+        _log.debug("cache_set", family=self._families.name(flight.key))
+        return True
+
+    async def _shown(self, keep: Keep, value: object, until: float) -> None:
+        """To the other processes."""
+        await keep(value, until - self._clock())
+
+    async def _landed(self, flight: _Flight) -> Any:  # noqa: ANN401 - whatever the loader gives
         flight.waiters += 1
         try:
             return await asyncio.shield(flight.task)
@@ -177,36 +214,10 @@ class MemoryCache:
                 self._leave(flight)
                 flight.task.cancel()
 
-    def _leave(self, flight: Flight) -> None:
+    def _leave(self, flight: _Flight) -> None:
         """Nobody can join it any more."""
         if self._flights.get(flight.key) is flight:
             del self._flights[flight.key]
 
-    def _forget(self, tags: Iterable[str]) -> None:
-        self._serial += 1
-        named = dict.fromkeys(tags, self._serial)
-        if EVERYTHING in named or len(self._forgotten) + len(named) > self._capacity:
-            # Too many tags to remember one by one: dropping more than asked for is always right.
-            self._all_forgotten = self._serial
-            self._forgotten.clear()
-            self._entries.clear()
-        else:
-            self._forgotten |= named
-
     def _is_good(self, entry: _Entry) -> bool:
-        return self._clock() < entry.until and not self._is_stale(entry.tags, entry.born)
-
-    def _is_stale(self, tags: tuple[str, ...], born: int) -> bool:
-        return self._all_forgotten > born or any(self._forgotten.get(tag, 0) > born for tag in tags)
-
-    def _last_forgotten(self, tags: tuple[str, ...]) -> int:
-        """The serial at which something with one of these tags was last forgotten."""
-        return max(self._all_forgotten, *(self._forgotten.get(tag, 0) for tag in tags), 0)
-
-    def _counters(self, key: str) -> _Counters:
-        return self._families.setdefault(self._family(key), _Counters())
-
-    def _family(self, key: str) -> str:
-        family = key.partition(":")[0]
-        is_known = family in self._families or len(self._families) < _MOST_FAMILIES
-        return family if is_known else _OTHER_FAMILIES
+        return self._clock() < entry.until and not self._forgotten.since(entry.born, entry.tags)

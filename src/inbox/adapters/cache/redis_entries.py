@@ -14,7 +14,7 @@ import msgspec
 from inbox.domain.errors import SecretUnreadable
 from inbox.kit.sealing import Sealer
 
-_FORMAT: Final = "1"
+_FORMAT: Final = "2"
 _MOST_POINTS: Final = 1_000
 _MOST_BYTES: Final = 256 * 1024
 _COLUMN: Final = "value"

@@ -1,6 +1,7 @@
 """What Redis does by itself, each script in one step.
 
-`clock` is a hash: `id`, random, new whenever the hash was lost, and `n`, which every load and every forgetting raises.
+`clock` is a hash: `run`, the server's run; `id`, random, new whenever the hash was lost or is that of another run, as
+after a restart on old data; and `n`, which every load and every forgetting raises.
 A load draws its tick before it begins. A tag's key holds `id tick` of its last forgetting. An entry, `id tick payload`,
 is good while all the ids are the clock's and its tick is not below that of any of its tags. Ticks need no wall clock
 that machines agree on. A tag's key that is missing was lost: it is made anew, and what was stored before is not used.
@@ -20,18 +21,27 @@ end
 """
 
 _CLOCK: Final = """
-local function clock(fresh)
-  local c = redis.pcall('HMGET', KEYS[1], 'id', 'n')
-  if c.err or not c[1] or not tonumber(c[2]) then
-    redis.call('DEL', KEYS[1])
-    redis.call('HSET', KEYS[1], 'id', fresh, 'n', 0)
-    return fresh, 0
+local function clock()
+  local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+  local c = redis.pcall('HMGET', KEYS[1], 'run', 'id', 'n')
+  if not c.err and c[1] == run and string.match(c[2] or '', '^%x+$') then
+    return c[2], tonumber(c[3]), run
   end
-  return c[1], tonumber(c[2])
+  return nil, nil, run
+end
+local function started(fresh)
+  local id, now, run = clock()
+  if id and now then
+    return id, now
+  end
+  redis.call('DEL', KEYS[1])
+  redis.call('HSET', KEYS[1], 'run', run, 'id', fresh, 'n', 0)
+  return fresh, 0
 end
 local function draw(kept)
+  local tick = redis.call('HINCRBY', KEYS[1], 'n', 1) -- first: a server that is full refuses it
   redis.call('PEXPIRE', KEYS[1], kept)
-  return redis.call('HINCRBY', KEYS[1], 'n', 1)
+  return tick
 end
 """
 
@@ -42,7 +52,7 @@ READ: Final = (
 -- KEYS: clock, entry, tags. ARGV: id for a new clock, ms that clock and tags are kept, the caller's id of the clock,
 -- the tick that an entry must be above ('' if none will do).
 -- Gives {id, now, tick, ms left, payload} of a good entry, else {id, now, tick for a load}.
-local id, now = clock(ARGV[1])
+local id, now = started(ARGV[1])
 local tags = {}
 for i = 3, #KEYS do
   tags[i] = last(KEYS[i], id)
@@ -74,10 +84,11 @@ return {id, now, tick}
 
 STORE: Final = (
     _TICK
+    + _CLOCK
     + """
 -- KEYS: clock, entry, tags. ARGV: id and tick of the load, ms that it is good, payload.
 -- Not if something of it was forgotten since: what took its place meanwhile stays.
-local id = redis.pcall('HGET', KEYS[1], 'id')
+local id = clock()
 if id ~= ARGV[1] then
   return 0
 end
@@ -96,7 +107,7 @@ FORGET: Final = (
     _CLOCK
     + """
 -- KEYS: clock, tags. ARGV: id for a new clock, ms that clock and tags are kept.
-local id = clock(ARGV[1])
+local id = started(ARGV[1])
 local tick = draw(ARGV[2])
 for i = 2, #KEYS do
   redis.call('SET', KEYS[i], id .. ' ' .. tick, 'PX', ARGV[2])
