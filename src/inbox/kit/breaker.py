@@ -4,9 +4,11 @@ purgatory keeps the three states. This adapter adds what it lacks: a fresh error
 object whose traceback grows for ever), a monotonic clock, one trial at a time while half-open, two successes to close,
 and calls that say nothing about the other side (cancelled, or failed through our own fault) left out of the count.
 
-A circuit lives in one process and one event loop; every process learns by itself within `threshold` failures.
+A circuit lives in one process and one event loop; every process learns by itself within `threshold` failures. While
+one is open, `kit/recovery.py` asks the other side whether it lives, and lets the trial come before its time.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -18,7 +20,7 @@ import msgspec
 from purgatory.domain.model import CLOSED, HALF_OPENED, OPENED, ClosedState, Context, HalfOpenedState, OpenedState
 
 from inbox.domain.errors import CircuitOpen
-from inbox.ports.monitoring import CircuitState
+from inbox.ports.monitoring import CircuitState, Gate
 
 _SUCCESSES_TO_CLOSE: Final = 2  # REST contract, `behaviour.md` 6
 _TRIAL_WAIT: Final = 1.0  # seconds to tell those who come while a trial runs
@@ -29,12 +31,15 @@ class Circuit(msgspec.Struct, frozen=True, kw_only=True):
     """`threshold` consecutive failures open it for `stays_open` seconds; two successes close it again.
 
     `name` is the key of the admin calls (`whatsapp`); `shown_as` is the name in their answers (`whatsapp_api`).
+    An early trial may come `early_trial` seconds after the opening, the next one twice as long after the beginning of
+    one that failed, and so on up to `stays_open`; 0 is none.
     """
 
     name: str
     threshold: int
     stays_open: float
     shown_as: str = ""
+    early_trial: float = 0.0
 
     def __post_init__(self) -> None:
         if self.threshold < 1 or self.stays_open <= 0:
@@ -63,13 +68,26 @@ class Breakers:
         """`clock` is monotonic seconds, `now` is for showing only. `on_change` gets (circuit, new state)."""
         self._breakers = {circuit.name: _Breaker(circuit, clock, now, on_change) for circuit in circuits}
 
-    def guard(self, name: str, is_failure: IsFailure) -> AbstractContextManager[None]:
+    def guard(self, name: str, is_failure: IsFailure) -> AbstractContextManager[bool]:
         """Around one attempt. Entering raises CircuitOpen, with the seconds to wait, if nobody is let through.
 
+        It gives True for a trial that comes before its time.
         An exception for which `is_failure` is false proves that the other side lives: it changes nothing while closed
         and counts as a success of a trial. None, and cancellation, count as nothing at all.
         """
         return _Admission(self._breakers[name], is_failure)
+
+    def gate(self, name: str) -> Gate:
+        """What work that needs this circuit may look at before it begins."""
+        return self._breakers[name]
+
+    def early_trial_in(self, name: str) -> float | None:
+        """Seconds until a trial may come before its time; None unless the circuit is open and has early trials."""
+        return self._breakers[name].early_trial_in()
+
+    def try_early(self, name: str) -> None:
+        """Lets the next call be the trial: the other side seems to live. Does nothing while that is not allowed."""
+        self._breakers[name].try_early()
 
     def inspect(self) -> dict[str, CircuitState]:
         """Every circuit by its key."""
@@ -83,7 +101,7 @@ class Breakers:
         return True
 
     def trip(self, name: str) -> bool:
-        """Open it now, for its usual time. False if there is no such circuit."""
+        """Open it now, for its usual time, without early trials. False if there is no such circuit."""
         if (breaker := self._breakers.get(name)) is None:
             return False
         breaker.open()
@@ -109,6 +127,12 @@ class _Breaker:
         self._generation = 0
         self._opened = 0.0
         self._trial_runs = False
+        self._trial_begun = 0.0
+        self.is_early = False
+        self._early_after = circuit.early_trial
+        self._early_from = 0.0
+        self._moves = 0
+        self._moved = asyncio.Event()
         self._successes = 0
         self._failures = 0  # in a row; purgatory forgets them when it opens
         self._rejections = 0
@@ -118,16 +142,37 @@ class _Breaker:
     def admit(self) -> int:
         """Let one attempt through and return the generation of states it belongs to, or raise CircuitOpen."""
         if self._context.state == OPENED:
-            remaining = self._opened + self._circuit.stays_open - self._clock()
-            if remaining > 0:
+            if (remaining := self._remaining()) > 0:
                 self._reject(remaining)
             self._context.set_state(HalfOpenedState())
             self._settle()
         if self._context.state == HALF_OPENED:
             if self._trial_runs:
                 self._reject(_TRIAL_WAIT)
-            self._trial_runs = True
+            self._trial_runs, self._trial_begun = True, self._clock()
         return self._generation
+
+    def room(self) -> int | None:
+        if self._context.state == CLOSED:
+            return None
+        is_shut = self._remaining() > 0 if self._context.state == OPENED else self._trial_runs
+        return 0 if is_shut else 1
+
+    async def moved(self, since: int) -> int:
+        while self._moves == since:
+            await self._moved.wait()
+        return self._moves
+
+    def early_trial_in(self) -> float | None:
+        if self._context.state != OPENED or not self._early_after:
+            return None
+        return max(0.0, self._early_from + self._early_after - self._clock())
+
+    def try_early(self) -> None:
+        if self.early_trial_in() == 0.0:
+            self.is_early = True
+            self._context.set_state(HalfOpenedState())
+            self._settle()
 
     def succeeded(self) -> None:
         if self._context.state == HALF_OPENED:
@@ -151,7 +196,9 @@ class _Breaker:
 
     def left(self) -> None:
         """A trial is over, however it went."""
-        self._trial_runs = False
+        if self._trial_runs:
+            self._trial_runs = False
+            self._tell()
 
     def belongs(self, generation: int) -> bool:
         """False for an attempt that began before the state last changed: it says nothing about now."""
@@ -160,6 +207,7 @@ class _Breaker:
     def open(self) -> None:
         self._context.set_state(OpenedState(self._circuit.name))
         self._settle(is_forced=True)
+        self._early_after = 0.0
 
     def close(self) -> None:
         self._failures = 0
@@ -177,6 +225,16 @@ class _Breaker:
             rejected_count=self._rejections,
         )
 
+    def _remaining(self) -> float:
+        """Seconds until the regular trial of an open circuit."""
+        return self._opened + self._circuit.stays_open - self._clock()
+
+    def _tell(self) -> None:
+        """Wakes who waits for a change."""
+        self._moves += 1
+        self._moved.set()
+        self._moved = asyncio.Event()
+
     def _reject(self, retry_after: float) -> None:
         self._rejections += 1
         raise CircuitOpen(self._circuit.name, retry_after=retry_after)
@@ -192,14 +250,23 @@ class _Breaker:
         self._successes = 0
         if state == OPENED:
             self._opened, self._opened_at = self._clock(), self._now()
+            self._early_from = self._opened
+            if self.is_early:
+                # The harmless question was answered and the trial was not: a partial outage. The next one waits longer,
+                # from the beginning of this one: it may have hung for a while.
+                self._early_from = self._trial_begun
+                self._early_after = min(2 * self._early_after, self._circuit.stays_open)
+            self.is_early = False
         elif state == CLOSED:
             self._opened_at = None
+            self._early_after, self.is_early = self._circuit.early_trial, False
+        self._tell()
         is_new, self._shown = state != self._shown, state
         if is_new and self._on_change is not None:
             self._on_change(self._circuit.name, _STATE_NAMES[state])
 
 
-class _Admission(AbstractContextManager[None]):
+class _Admission(AbstractContextManager[bool]):
     """One attempt. Looks at exceptions only while they pass."""
 
     def __init__(self, breaker: _Breaker, is_failure: IsFailure) -> None:
@@ -207,8 +274,9 @@ class _Admission(AbstractContextManager[None]):
         self._is_failure = is_failure
         self._generation = 0
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> bool:
         self._generation = self._breaker.admit()
+        return self._breaker.is_early
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
