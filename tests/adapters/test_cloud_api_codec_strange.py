@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from inbox.adapters.messaging.cloud_api.codec import LANES, CloudApiCodec
 from inbox.domain.content import Text
 from inbox.domain.errors import InvalidJson, Undecodable
-from inbox.domain.inbound import InboundEvent, InboundMessage, InboundStatus, Unknown
+from inbox.domain.inbound import AccountNotice, InboundEvent, InboundMessage, InboundStatus, Unknown
 from inbox.kit.signing import sign
 
 from .webhook_bodies import NUMBER, a_body, a_contact, a_message, a_status, a_value, an_envelope
@@ -70,7 +70,10 @@ def test_a_number_that_no_database_can_hold_takes_its_value_along_and_no_other()
 
 
 def test_a_field_that_no_database_can_hold_leaves_no_such_reason() -> None:
-    (unknown,) = decoded(json.dumps(an_envelope({}, field="a\x00b")).encode())
+    (notice,) = decoded(json.dumps(an_envelope({}, field="a\x00b")).encode())
+    assert isinstance(notice, AccountNotice)
+    assert notice.field == "ab"
+    (unknown,) = decoded(json.dumps(an_envelope([], field="a\x00b")).encode())
     assert isinstance(unknown, Unknown)
     assert unknown.reason == "field:ab"
 

@@ -1,6 +1,7 @@
 """Who writes to the business, and how people write their numbers."""
 
 import re
+from enum import StrEnum
 from typing import Final, NewType
 
 import msgspec
@@ -28,14 +29,17 @@ _WA_ID: Final = re.compile(r"[1-9][0-9]{7,14}")
 """A number of the international plan (E.164) without `+`."""
 
 
-class Address(msgspec.Struct, frozen=True, kw_only=True):
+class Address(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where a customer is reached: phone digits (`wa_id`), a business-scoped user id (BSUID), or both.
 
-    Meta leaves the phone out for users who hide it (webhooks since March 2026).
+    Meta leaves the phone out for users who hide it (webhooks since March 2026). `parent_bsuid` and `username`, without
+    its `@`, come along; nobody is reached by them.
     """
 
     wa_id: str | None = None
     bsuid: str | None = None
+    parent_bsuid: str | None = None
+    username: str | None = None
 
     @property
     def key(self) -> str:
@@ -46,6 +50,40 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     def of(cls, key: str) -> "Address":
         """Back from `key`. A BSUID starts with a country code and a dot, digits never do."""
         return cls(bsuid=key) if _BSUID.fullmatch(key) else cls(wa_id=key)
+
+
+class IdentityKind(StrEnum):
+    """What a contact is known by. A BSUID and a username count inside one business portfolio, a phone everywhere."""
+
+    PHONE = "phone"
+    """The value is `phone_key`, so that two spellings of one number are one identity."""
+    FORMER_PHONE = "former_phone"
+    """A number that the contact gave up: it is theirs for messages up to `valid_until` only."""
+    BSUID = "bsuid"
+    PARENT_BSUID = "parent_bsuid"
+    USERNAME = "username"
+
+
+_FOLDED: Final = (
+    # Brazil: mobile numbers got a ninth digit; WhatsApp ids of older accounts lack it.
+    (re.compile(r"55([1-9][0-9])9([6-9][0-9]{7})"), r"55\1\2"),
+    # Mexico: the 1 of mobile numbers was given up in 2019.
+    (re.compile(r"521([0-9]{10})"), r"52\1"),
+    # Argentina: the 9 of mobile numbers in the international form.
+    (re.compile(r"549([0-9]{10})"), r"54\1"),
+)
+
+_FOLDED_COUNTRIES: Final = ("55", "52", "54")
+
+
+def phone_key(digits: str) -> str:
+    """One key for all forms in which WhatsApp and people write one number: for comparing, never for sending."""
+    if not digits.startswith(_FOLDED_COUNTRIES):
+        return digits
+    for form, folded in _FOLDED:
+        if match := form.fullmatch(digits):
+            return match.expand(folded)
+    return digits
 
 
 class ContactChange(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,9 +8,10 @@ import msgspec
 
 from inbox.domain.accounts import Channel
 from inbox.domain.contacts import Address
-from inbox.domain.content import Content, Text
+from inbox.domain.content import Content, message_type
 from inbox.domain.errors import InboxError, WhatsAppNotConfigured
 from inbox.domain.outbound import OpId
+from inbox.domain.outgoing import Sendable
 from inbox.domain.upstream_errors import AccountProblem, Refused
 from inbox.ports.messaging import Accepted, Fence
 
@@ -20,7 +21,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
 
     phone_number_id: str
     to: Address
-    content: Content
+    content: Content | Sendable
     op: OpId
     wamid: str
     reply_to: str | None = None
@@ -60,12 +61,19 @@ class FakeSender:
         return True
 
     async def send(
-        self, channel: Channel, to: Address, content: Content, *, op: OpId, fence: Fence, reply_to: str | None = None
+        self,
+        channel: Channel,
+        to: Address,
+        content: Content | Sendable,
+        *,
+        op: OpId,
+        fence: Fence,
+        reply_to: str | None = None,
     ) -> Accepted:
         if not channel.is_usable:
             raise AccountProblem(WhatsAppNotConfigured.message)
-        if not isinstance(content, Text):
-            raise Refused(f"Messages of type {content.kind} cannot be sent yet.")
+        if not isinstance(content, Sendable):
+            raise Refused(f"Messages of type {message_type(content)} cannot be sent.")
         await fence()
         planned = self._planned.popleft() if self._planned else None
         if planned is not None and planned.error is not None and not planned.is_accepted:

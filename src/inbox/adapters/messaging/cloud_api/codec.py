@@ -1,35 +1,66 @@
 """Reads the webhooks of the Cloud API. Pure, synchronous, and never surprised: what it cannot read it hands on."""
 
+import contextlib
 import json
 import re
 import zlib
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
 
 import msgspec
 
-from inbox.adapters.messaging.cloud_api import wire
-from inbox.domain.contacts import Address
-from inbox.domain.content import UNREADABLE_PREVIEW, Choice, Content, Media, MediaKind, Other, Text
+from inbox.adapters.messaging.cloud_api import (
+    codec_customers,
+    codec_fields,
+    codec_messages,
+    wire,
+    wire_inbound,
+)
+from inbox.adapters.messaging.cloud_api.codec_reading import (
+    NUL_ESCAPE,
+    UNREADABLE,
+    Events,
+    Origin,
+    Place,
+    digits,
+    holds_nul,
+    time_of,
+    unreadable,
+    word,
+)
+from inbox.domain.contacts import phone_key
 from inbox.domain.errors import InvalidJson, Undecodable
-from inbox.domain.inbound import InboundEvent, InboundMessage, InboundStatus, Unknown
+from inbox.domain.inbound import InboundEvent, Unknown
 from inbox.kit.json_depth import depth_exceeds
 from inbox.kit.signing import verify_meta_signature
 
 LANES: Final = 64
 _NUMBER: Final = re.compile(rb'"phone_number_id"\s*:\s*"([^"]{1,64})"')
-_NUL: Final = re.compile(rb"(\\+)u0000")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_NO_BUBBLE: Final = frozenset({"reaction", "edit", "revoke", "request_welcome"})
-_UNSUPPORTED: Final = frozenset({"unsupported", "unknown"})
-_MEDIA: Final = frozenset(MediaKind)
-_MILLISECONDS_FROM: Final = 10**11
-"""Unix times above this are in milliseconds; in seconds it is the year 5138."""
+_ENVELOPE: Final = msgspec.json.Decoder(wire.Envelope)
+_LOOSE_ENVELOPE: Final = msgspec.json.Decoder(wire.LooseEnvelope)
+_LOOSE_ENTRY: Final = msgspec.json.Decoder(wire.LooseEntry)
+_WORD: Final = msgspec.json.Decoder(str | int | float)
+_CHANGE: Final = msgspec.json.Decoder(wire.Change)
+_VALUE: Final = msgspec.json.Decoder(wire_inbound.Value)
+_CONTACTS: Final = msgspec.json.Decoder(list[wire_inbound.Contact])
+_LOOSE_LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_CONTACT: Final = msgspec.json.Decoder(wire_inbound.Contact)
 
-
-T = TypeVar("T")
+Reader = Callable[[msgspec.Raw, Origin], Events]
+_READERS: Final[Mapping[str, Mapping[str, Reader]]] = {
+    "messages": {"messages": codec_messages.message, "statuses": codec_customers.status},
+    "smb_message_echoes": {"message_echoes": codec_messages.echo},
+    "history": {"history": codec_messages.history, "messages": codec_messages.past},
+    "smb_app_state_sync": {"state_sync": codec_customers.book_change},
+    "calls": {"calls": codec_customers.call, "statuses": codec_customers.call_status},
+    "user_preferences": {"user_preferences": codec_customers.preference},
+}
+"""Which lists of the fields about customers hold what. The same list means other things in another field."""
+_KEYS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LISTS: Final = ("messages", "statuses", "message_echoes", "history", "state_sync", "calls", "user_preferences")
+_KNOWN: Final = frozenset({"messaging_product", "metadata", "contacts", "errors", *_LISTS})
 
 
 class CloudApiCodec:
@@ -53,7 +84,7 @@ class CloudApiCodec:
     def check_object(self, body: bytes) -> None:
         try:
             msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        except _UNREADABLE:
+        except UNREADABLE:
             # The strict reader also refuses what is only strange. The lenient one tells that from what is no JSON.
             try:
                 strange = json.loads(body)
@@ -70,17 +101,51 @@ class CloudApiCodec:
         if depth_exceeds(body):
             raise Undecodable("too_deep")
         try:
-            envelope = msgspec.json.decode(body, type=wire.Envelope)
-        except _UNREADABLE:
-            envelope = _lenient(body)
-        return list(_events(envelope, received_at))
+            entries = _ENVELOPE.decode(body).entry
+        except UNREADABLE:
+            return list(_piece_by_piece(body, received_at))
+        nul = NUL_ESCAPE in body
+        events: list[InboundEvent] = []
+        for entry in entries:
+            for change in entry.changes:
+                events += _of_change(change, entry, received_at, may_hold_nul=nul)
+        return events
 
 
-def _lenient(body: bytes) -> wire.Envelope:
-    """Once more, with lone surrogates turned into NUL: then only the item that holds one is set aside."""
+def _piece_by_piece(body: bytes, received_at: datetime) -> Iterator[InboundEvent]:
+    """What is strange is set aside at the lowest level at which the rest can still be read."""
+    for raw_entry in _strange(body).entry:
+        try:
+            loose = _LOOSE_ENTRY.decode(raw_entry)
+        except UNREADABLE as error:
+            yield unreadable(raw_entry, error)
+            continue
+        entry = wire.Entry(id=_word(loose.id), time=_word(loose.time))
+        for raw in loose.changes:
+            try:
+                change = _CHANGE.decode(raw)
+            except UNREADABLE as error:
+                yield unreadable(raw, error)
+                continue
+            yield from _of_change(change, entry, received_at, may_hold_nul=True)
+
+
+def _word(raw: msgspec.Raw) -> str:
+    """An id or a time; empty if it is neither."""
     try:
-        plain = json.loads(body)
-        return msgspec.json.decode(json.dumps(_without_surrogates(plain)), type=wire.Envelope)
+        return str(_WORD.decode(raw))
+    except UNREADABLE:
+        return ""
+
+
+def _strange(body: bytes) -> wire.LooseEnvelope:
+    """If need be with lone surrogates turned into NUL: then only the item that holds one is set aside."""
+    try:
+        return _LOOSE_ENVELOPE.decode(body)
+    except UNREADABLE:
+        pass
+    try:
+        return _LOOSE_ENVELOPE.decode(json.dumps(_without_surrogates(json.loads(body))))
     except (ValueError, RecursionError) as error:
         raise Undecodable(f"not_readable: {type(error).__name__}") from None
 
@@ -95,183 +160,77 @@ def _without_surrogates(value: Any) -> Any:  # noqa: ANN401 - any JSON
     return value
 
 
-def _events(envelope: wire.Envelope, received_at: datetime) -> Iterator[InboundEvent]:
-    for raw_entry in envelope.entry:
-        entry = _read(raw_entry, wire.Entry)
-        if isinstance(entry, Unknown):
-            yield entry
-            continue
-        for raw_change in entry.changes:
-            change = _read(raw_change, wire.Change)
-            if isinstance(change, Unknown):
-                yield change
-            elif change.field != "messages":
-                field = change.field[:64].replace("\x00", "")
-                yield Unknown(reason=f"field:{field}", raw=bytes(raw_change))
-            else:
-                yield from _of_value(change.value, received_at)
+def _of_change(change: wire.Change, entry: wire.Entry, received_at: datetime, *, may_hold_nul: bool) -> Events:
+    place = Place(
+        field=word(change.field),
+        waba_id=entry.id.replace("\x00", "") or None,
+        received_at=received_at,
+        at=time_of(entry.time, received_at),
+        may_hold_nul=may_hold_nul,
+    )
+    readers = _READERS.get(change.field)
+    if readers is None:
+        return codec_fields.notices(change.value, place)
+    return _of_value(change.value, place, readers)
 
 
-def _of_value(raw: msgspec.Raw, received_at: datetime) -> Iterator[InboundEvent]:
-    value = _read(raw, wire.Value)
-    if isinstance(value, Unknown):
-        yield value
-        return
+def _of_value(raw: msgspec.Raw, place: Place, readers: Mapping[str, Reader]) -> Events:
+    try:
+        value = _VALUE.decode(raw)
+    except UNREADABLE as error:
+        return (unreadable(raw, error),)
     number = value.metadata.phone_number_id
     if "\x00" in number:
-        yield Unknown(reason="nul_character", raw=bytes(raw))
-        return
-    names = dict(_names(value.contacts))
-    for item in value.messages:
-        yield _message(item, number, names, received_at)
-    for item in value.statuses:
-        yield _status(item, number, received_at)
+        return (Unknown(reason="nul_character", raw=bytes(raw)),)
+    origin = Origin(
+        place=place,
+        number=number,
+        display_number=digits(value.metadata.display_phone_number),
+        contacts={} if value.contacts == wire_inbound.NOTHING else dict(_contacts(value.contacts, place)),
+    )
+    events: list[InboundEvent] = []
+    for name in _LISTS:
+        items: list[msgspec.Raw] = getattr(value, name)
+        if items:
+            reader = readers.get(name, _misplaced)
+            for item in items:
+                events += reader(item, origin)
     for item in value.errors:
-        yield Unknown(reason="errors", raw=bytes(item), phone_number_id=number)
+        events += codec_fields.trouble(item, origin)
+    if not events and _holds_more(raw):
+        return origin.unknown(f"value:{place.field}", raw)
+    return events
 
 
-def _names(contacts: Sequence[msgspec.Raw]) -> Iterator[tuple[str, str]]:
-    """Profile names by `wa_id` and BSUID: the order of `contacts` need not be that of `messages`."""
-    for raw in contacts:
-        contact = _read(raw, wire.Contact)
-        if isinstance(contact, Unknown) or not contact.profile.name or _holds_nul(raw):
-            continue
-        for key in (contact.wa_id, contact.user_id):
-            if key:
-                yield key, contact.profile.name
-
-
-def _message(raw: msgspec.Raw, number: str, names: dict[str, str], received_at: datetime) -> InboundEvent:
-    message = _item(raw, wire.Message, number)
-    if isinstance(message, Unknown):
-        return message
-    if message.group_id:
-        # `from` is one participant: an answer would go to that person alone.
-        return Unknown(reason="group_message", raw=bytes(raw), phone_number_id=number)
-    sender = _sender(message)
-    if sender is None or not message.id:
-        return Unknown(reason="no_sender", raw=bytes(raw), phone_number_id=number)
-    content = _content(message)
-    if content is None:
-        return Unknown(reason=f"type:{message.type[:64]}", raw=bytes(raw), phone_number_id=number)
-    return InboundMessage(
-        phone_number_id=number,
-        sender=sender,
-        profile_name=names.get(sender.wa_id or "") or names.get(sender.bsuid or ""),
-        wamid=message.id,
-        sent_at=_time(message.timestamp, received_at),
-        content=content,
-        reply_to_wamid=message.context.id,
-    )
-
-
-def _sender(message: wire.Message) -> Address | None:
-    if message.sender:
-        plain = Address.of(message.sender)
-        return Address(wa_id=plain.wa_id, bsuid=plain.bsuid or message.sender_user_id)
-    return Address(bsuid=message.sender_user_id) if message.sender_user_id else None
-
-
-def _content(message: wire.Message) -> Content | None:
-    """None for what gets no bubble of its own."""
-    kind = message.type[:64]
-    if kind in _NO_BUBBLE:
-        return None
-    if kind in _UNSUPPORTED:
-        return Other(kind="unsupported", text=UNREADABLE_PREVIEW)
-    if kind in _MEDIA:
-        return _media(message)
-    return _spoken(message) or Other(kind=kind, text=f"[{kind}]")
-
-
-def _spoken(message: wire.Message) -> Content | None:
-    if message.type == "text" and message.text is not None:
-        return Text(body=message.text.body)
-    if message.type == "button" and message.button is not None:
-        return Choice(kind="button", title=message.button.text, payload=message.button.payload)
-    if message.type == "interactive" and message.interactive is not None:
-        return _interactive(message.interactive)
-    if message.type == "location" and message.location is not None:
-        return Other(kind="location", text=_place(message.location))
-    return None
-
-
-def _media(message: wire.Message) -> Content:
-    # Old numbers send type `voice` with the section `audio`.
-    body = getattr(message, message.type) or (message.audio if message.type == "voice" else None) or wire.MediaBody()
-    return Media(
-        kind=MediaKind.VOICE if body.voice else MediaKind(message.type),
-        media_id=body.id,
-        mime_type=body.mime_type,
-        filename=body.filename,
-        sha256=body.sha256,
-        caption=body.caption,
-    )
-
-
-def _interactive(body: wire.Interactive) -> Content:
-    reply = body.button_reply or body.list_reply
-    if reply is None:
-        return Other(kind="interactive", text=f"[{body.type[:64] or 'interactive'}]")
-    return Choice(kind="interactive", title=reply.title, payload=reply.id)
-
-
-def _place(location: wire.Location) -> str:
-    where = location.name or location.address or f"{location.latitude}, {location.longitude}"
-    return f"[location] {where}"
-
-
-def _status(raw: msgspec.Raw, number: str, received_at: datetime) -> InboundEvent:
-    status = _item(raw, wire.Status, number)
-    if isinstance(status, Unknown):
-        return status
-    pricing: Any = _read(status.pricing, Any, number)
-    if isinstance(pricing, Unknown):
-        return msgspec.structs.replace(pricing, raw=bytes(raw))
-    error = status.errors[0] if status.errors else None
-    return InboundStatus(
-        phone_number_id=number,
-        wamid=status.id,
-        status=status.status,
-        occurred_at=_time(status.timestamp, received_at),
-        recipient=status.recipient_participant_id
-        or status.participant_recipient_id
-        or status.recipient_id
-        or status.recipient_user_id,
-        op_id=status.biz_opaque_callback_data,
-        error_code=error.code if error else None,
-        error_title=(error.title or error.message) if error else None,
-        error_details=error.more if error else None,
-        pricing=status.pricing if pricing else None,
-    )
-
-
-def _read(raw: msgspec.Raw, kind: type[T], number: str | None = None) -> T | Unknown:
-    """One piece of the body, alone."""
+def _holds_more(raw: msgspec.Raw) -> bool:
+    """True if a value has members that nobody here knows."""
     try:
-        return msgspec.json.decode(raw, type=kind)
-    except _UNREADABLE as error:
-        return Unknown(reason=f"not_readable: {type(error).__name__}", raw=bytes(raw), phone_number_id=number)
+        return not _KEYS.decode(raw).keys() <= _KNOWN
+    except UNREADABLE:
+        return True
 
 
-def _item(raw: msgspec.Raw, kind: type[T], number: str) -> T | Unknown:
-    """One message or status. No phone can send a NUL and PostgreSQL has no room for it: the item is set aside."""
-    if _holds_nul(raw):
-        return Unknown(reason="nul_character", raw=bytes(raw), phone_number_id=number)
-    return _read(raw, kind, number)
+def _misplaced(raw: msgspec.Raw, origin: Origin) -> Events:
+    return origin.unknown(f"misplaced:{origin.place.field}", raw)
 
 
-def _holds_nul(raw: msgspec.Raw) -> bool:
-    """True for the character; false for the letters of its escape behind an escaped backslash."""
-    return any(len(slashes) % 2 for slashes in _NUL.findall(bytes(raw)))
-
-
-def _time(stamp: str | int | None, otherwise: datetime) -> datetime:
-    """Unix seconds as Meta writes them, as a string or a number; milliseconds were seen."""
+def _contacts(raw: msgspec.Raw, place: Place) -> Iterator[tuple[str, wire_inbound.Contact]]:
+    """By whatever names them. One that cannot be read or stored is left out alone."""
     try:
-        seconds = int(stamp) if stamp is not None else 0
-        if seconds > _MILLISECONDS_FROM:
-            seconds //= 1000
-        return datetime.fromtimestamp(seconds, UTC) if seconds > 0 else otherwise
-    except (ValueError, OverflowError, OSError):
-        return otherwise
+        contacts = list(_storable(raw)) if place.may_hold_nul else _CONTACTS.decode(raw)
+    except UNREADABLE:
+        contacts = list(_storable(raw))
+    for contact in contacts:
+        if contact.wa_id:
+            yield phone_key(contact.wa_id), contact
+            yield contact.wa_id, contact
+        if contact.user_id:
+            yield contact.user_id, contact
+
+
+def _storable(raw: msgspec.Raw) -> Iterator[wire_inbound.Contact]:
+    with contextlib.suppress(*UNREADABLE):
+        for item in _LOOSE_LIST.decode(raw):
+            with contextlib.suppress(*UNREADABLE):
+                if not holds_nul(item):
+                    yield _CONTACT.decode(item)

@@ -1,21 +1,22 @@
 """Sends messages through Meta's Graph API: `POST /{version}/{phone number id}/messages`."""
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from inbox.adapters.messaging.cloud_api import errors
+from inbox.adapters.messaging.cloud_api.bodies import body_of
 from inbox.adapters.messaging.cloud_api.wire import SendAnswer
 from inbox.domain.accounts import Channel
 from inbox.domain.contacts import Address
-from inbox.domain.content import Content, Text
+from inbox.domain.content import Content
 from inbox.domain.errors import InboxError, WhatsAppNotConfigured
 from inbox.domain.outbound import OpId
+from inbox.domain.outgoing import Sendable
 from inbox.domain.upstream_errors import (
     AccountProblem,
     NothingSent,
     OutcomeUnknown,
-    Refused,
     WhatsAppError,
     WhatsAppTimeout,
     WhatsAppUnavailable,
@@ -38,11 +39,18 @@ class CloudApiSender:
         self._version = version
 
     async def send(
-        self, channel: Channel, to: Address, content: Content, *, op: OpId, fence: Fence, reply_to: str | None = None
+        self,
+        channel: Channel,
+        to: Address,
+        content: Content | Sendable,
+        *,
+        op: OpId,
+        fence: Fence,
+        reply_to: str | None = None,
     ) -> Accepted:
         if not channel.is_usable:
             raise AccountProblem(WhatsAppNotConfigured.message)
-        body = msgspec.json.encode(_body(to, content, op, reply_to))
+        body = msgspec.json.encode(body_of(to, content, op, reply_to))
         progress = Progress()
 
         async def attempt() -> Reply:
@@ -125,18 +133,3 @@ def _wamid(body: bytes) -> str | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return answer.messages[0].id if answer.messages else None
-
-
-def _body(to: Address, content: Content, op: OpId, reply_to: str | None) -> dict[str, Any]:
-    if not isinstance(content, Text):
-        raise Refused(f"Messages of type {content.kind} cannot be sent yet.")
-    recipient = {"to": f"+{to.wa_id}"} if to.wa_id else {"recipient": to.bsuid}
-    return {
-        "messaging_product": "whatsapp",
-        "recipient_type": "individual",
-        **recipient,
-        "type": "text",
-        "text": {"body": content.body, "preview_url": content.preview_url},
-        **({"context": {"message_id": reply_to}} if reply_to else {}),
-        "biz_opaque_callback_data": str(op),
-    }

@@ -1,114 +1,43 @@
 """Meta's JSON, tolerantly: everything that Meta ever left out is optional, unknown keys are ignored.
 
-Lists hold raw items: each is decoded alone, so that one strange item never takes its neighbours along.
+Here is what all calls share and what answers hold; `wire_inbound` has the items of webhooks.
 """
 
 import msgspec
 from msgspec import Raw, Struct
 
 
-class Envelope(Struct, frozen=True):
-    """The body of a webhook."""
-
-    entry: list[Raw] = []
-
-
-class Entry(Struct, frozen=True):
-    id: str = ""
-    changes: list[Raw] = []
-
-
 class Change(Struct, frozen=True):
+    """`field` says what `value` is about, and with it its shape."""
+
     field: str = ""
     value: Raw = Raw(b"{}")
 
 
-class Metadata(Struct, frozen=True):
-    phone_number_id: str
+class Entry(Struct, frozen=True):
+    """`id` is a WABA's, save for a few fields; `time`, in seconds, comes with fields that are about no message."""
+
+    id: str = ""
+    time: str | int | float | None = None
+    changes: list[Change] = []
 
 
-class Value(Struct, frozen=True):
-    """The value of field `messages`."""
+class Envelope(Struct, frozen=True):
+    """The body of a webhook, if nothing about its frame is strange."""
 
-    metadata: Metadata
-    contacts: list[Raw] = []
-    messages: list[Raw] = []
-    statuses: list[Raw] = []
-    errors: list[Raw] = []
+    entry: list[Entry] = []
 
 
-class Named(Struct, frozen=True):
-    name: str | None = None
+class LooseEnvelope(Struct, frozen=True):
+    """The body of any other webhook: its entries are read one by one."""
+
+    entry: list[Raw] = []
 
 
-class Contact(Struct, frozen=True):
-    """`wa_id` is absent for users who hide their phone; `user_id` is the BSUID."""
-
-    profile: Named = Named()
-    wa_id: str | None = None
-    user_id: str | None = None
-
-
-class Context(Struct, frozen=True):
-    id: str | None = None
-
-
-class TextBody(Struct, frozen=True):
-    body: str
-
-
-class MediaBody(Struct, frozen=True):
-    id: str | None = None
-    mime_type: str | None = None
-    sha256: str | None = None
-    caption: str | None = None
-    filename: str | None = None
-    voice: bool = False
-
-
-class Button(Struct, frozen=True):
-    text: str = ""
-    payload: str | None = None
-
-
-class ListReply(Struct, frozen=True):
-    title: str = ""
-    id: str | None = None
-
-
-class Interactive(Struct, frozen=True):
-    type: str = ""
-    button_reply: ListReply | None = None
-    list_reply: ListReply | None = None
-
-
-class Location(Struct, frozen=True):
-    latitude: float | str | None = None
-    longitude: float | str | None = None
-    name: str | None = None
-    address: str | None = None
-
-
-class Message(Struct, frozen=True, rename={"sender": "from", "sender_user_id": "from_user_id"}):
-    """One item of `messages`. The key named by `type` holds the content."""
-
-    id: str
-    type: str
-    sender: str | None = None
-    sender_user_id: str | None = None
-    group_id: str | None = None
-    timestamp: str | int | None = None
-    context: Context = Context()
-    text: TextBody | None = None
-    image: MediaBody | None = None
-    video: MediaBody | None = None
-    audio: MediaBody | None = None
-    voice: MediaBody | None = None
-    document: MediaBody | None = None
-    sticker: MediaBody | None = None
-    button: Button | None = None
-    interactive: Interactive | None = None
-    location: Location | None = None
+class LooseEntry(Struct, frozen=True):
+    id: Raw = Raw(b'""')
+    time: Raw = Raw(b"null")
+    changes: list[Raw] = []
 
 
 class ErrorData(Struct, frozen=True):
@@ -116,7 +45,7 @@ class ErrorData(Struct, frozen=True):
 
 
 class Error(Struct, frozen=True):
-    """In statuses and in answers. `error_data` was a plain string in older answers."""
+    """In webhooks and in answers. `error_data` was a plain string in older answers."""
 
     code: int | None = None
     title: str | None = None
@@ -132,21 +61,6 @@ class Error(Struct, frozen=True):
         if isinstance(self.error_data, ErrorData):
             return self.error_data.details
         return self.error_data or self.details
-
-
-class Status(Struct, frozen=True):
-    """One item of `statuses`."""
-
-    id: str
-    status: str
-    timestamp: str | int | None = None
-    recipient_id: str | None = None
-    recipient_user_id: str | None = None
-    recipient_participant_id: str | None = None
-    participant_recipient_id: str | None = None
-    biz_opaque_callback_data: str | None = None
-    errors: list[Error] = []
-    pricing: Raw = Raw(b"null")  # msgspec takes `Raw | None` for null alone
 
 
 class SentMessage(Struct, frozen=True):
