@@ -55,7 +55,7 @@ def an_inbound_message(
 ) -> InboundMessage:
     return InboundMessage(
         phone_number_id=phone_number_id,
-        sender=Address.of(sender or a_client_number()),
+        customer=Address.of(sender or a_client_number()),
         profile_name=name,
         wamid=wamid or f"wamid.in.{a_number()}",
         sent_at=sent_at,
@@ -311,3 +311,14 @@ async def a_delivery(engine: AsyncEngine, body: bytes | None = None, *, lane: st
         sha256=hashlib.sha256(body).digest(),
     )
     return DeliveryId(rows[0].id)
+
+
+async def a_quarantined_delivery(engine: AsyncEngine, reason: str = "unreadable") -> DeliveryId:
+    delivery = await a_delivery(engine)
+    await execute(
+        engine,
+        "update deliveries set state = 'quarantined', reason = :reason, done_at = now() where id = :id",
+        reason=reason,
+        id=delivery,
+    )
+    return delivery

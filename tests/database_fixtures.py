@@ -7,7 +7,12 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import SEALER
-from inbox.adapters.database.postgres import process_tables, team_tables, work_tables  # noqa: F401 - complete the metadata
+from inbox.adapters.database.postgres import (  # noqa: F401 - complete the metadata
+    inbound_tables,
+    process_tables,
+    team_tables,
+    work_tables,
+)
 from inbox.adapters.database.postgres.engine import INTAKE, create_engine
 from inbox.adapters.database.postgres.tables import metadata
 from inbox.adapters.database.postgres.transaction import PostgresDatabase

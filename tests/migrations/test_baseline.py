@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from inbox.adapters.database.postgres import tables, work_tables
+from inbox.adapters.database.postgres import inbound_tables, tables, work_tables
 from inbox.domain.errors import SchemaRefused
 from inbox.kit.sealing import Sealer
 from inbox.main import migrating
@@ -122,7 +122,7 @@ def _assert_empty(table: str) -> str:
 
 
 def _create_all(url: str) -> None:
-    assert work_tables.outbox.metadata is tables.metadata
+    assert work_tables.outbox.metadata is inbound_tables.reactions.metadata is tables.metadata
 
     async def run() -> None:
         engine = create_async_engine(url, poolclass=NullPool)

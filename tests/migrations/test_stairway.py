@@ -19,6 +19,8 @@ REVISIONS = (
     "team",
     "monitoring",
     "traces",
+    "inbound",
+    "pace",
 )
 OLD_TABLES = (
     "whatsapp_accounts",

@@ -79,6 +79,20 @@ async def test_who_leaves_is_gone_at_once(database):
     assert await database.operations.processes() == []
 
 
+async def test_others_are_those_who_were_heard_of_and_are_not_oneself(engine, database):
+    this, other = a_process(), a_process()
+    assert not await database.operations.has_others(None)
+    await database.operations.report(this, REPORT)
+    assert not await database.operations.has_others(this.id)
+    assert await database.operations.has_others(None)
+    await database.operations.report(other, REPORT)
+    assert await database.operations.has_others(this.id)
+    await execute(engine, "update processes set seen_at = now() - interval '9 s' where id = :id", id=other.id)
+    assert await database.operations.has_others(this.id)
+    await execute(engine, "update processes set seen_at = now() - interval '11 s' where id = :id", id=other.id)
+    assert not await database.operations.has_others(this.id)
+
+
 @pytest.mark.parametrize("report", ['{"circuits": 7}', "[]", '"text"', '{"cache": {"size": "many"}}'])
 async def test_the_report_of_another_version_is_empty_and_hides_nobody(engine, database, report):
     process = a_process()

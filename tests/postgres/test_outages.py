@@ -36,7 +36,9 @@ TURN = WorkKind.TURN
 async def mortal(engine: AsyncEngine, database_url: str, signals: RecordedSignals) -> AsyncIterator[PostgresDatabase]:
     """A database whose connections `kill` ends; those of `engine` stay."""
     own = create_engine(database_url, pool_size=2, application_name="mortal")
-    yield PostgresDatabase(own, own, SEALER, signals)
+    database = PostgresDatabase(own, own, SEALER, signals)
+    async with database.running():
+        yield database
     await own.dispose()
 
 
@@ -264,6 +266,7 @@ async def test_neither_values_nor_secrets_are_in_the_text_of_a_failure(engine: A
         (asyncpg.exceptions.LockNotAvailableError("x"), DatabaseTimeout),
         (asyncpg.exceptions.QueryCanceledError("x"), DatabaseTimeout),
         (asyncpg.exceptions.InterfaceError("connection is closed"), DatabaseUnavailable),
+        (asyncpg.InternalClientError("cannot switch to state 11"), DatabaseUnavailable),
         (ConnectionResetError(), DatabaseUnavailable),
         (TimeoutError(), DatabaseTimeout),
     ],

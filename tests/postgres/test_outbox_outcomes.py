@@ -302,5 +302,5 @@ async def test_an_outcome_costs_few_statements(
     head, lane = await on_wire(database, engine, account, conversation)
     with counting(engine) as statements:
         await database.outbox.settle(settled(head, State.ACCEPTED, wamid="wamid.A"), lane)
-    assert len(statements) <= 4
+    assert len(statements) <= 3
     assert isinstance(head.token, UUID)

@@ -7,11 +7,13 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import a_queued_message, execute
+from database_fixtures import RecordedSignals
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.accounts import Channel
+from inbox.domain.events import MessageSettled
 from inbox.domain.ids import ConversationId
 from inbox.domain.messages import Author
-from inbox.domain.outbound import State
+from inbox.domain.outbound import NOT_SENT, State
 from postgres.outbox_scene import message_row, on_wire, outbox_row, settled, soon, take_one
 
 # --- the reaper -------------------------------------------------------------------------------------------------------
@@ -43,6 +45,33 @@ async def test_the_reaper_gives_back_claims_of_dead_workers(
     assert await database.outbox.reap(soon(seconds=31)) == 1
     assert (await outbox_row(engine, head.id)).state == "queued"
     assert await database.outbox.to_wire(head.id, head.token) is None
+
+
+async def test_the_reaper_ends_what_is_queued_beyond_its_time_though_nobody_claims_its_lane(
+    database: PostgresDatabase,
+    engine: AsyncEngine,
+    account: Channel,
+    conversation: ConversationId,
+    signals: RecordedSignals,
+) -> None:
+    late = [
+        await a_queued_message(engine, account.account_id, conversation, expires_at=soon(seconds=60)) for _ in range(2)
+    ]
+    early = await a_queued_message(engine, account.account_id, conversation, expires_at=soon(seconds=120))
+
+    assert await database.outbox.reap(soon(seconds=59)) == 0
+    assert await database.outbox.reap(soon(seconds=61)) == 2
+    assert await database.outbox.reap(soon(seconds=61)) == 0
+    for message in late:
+        row = await outbox_row(engine, message)
+        assert (row.state, row.reason) == ("expired", "expired")
+        shown = await message_row(engine, message)
+        assert (shown.status, shown.error_message) == ("failed", NOT_SENT[State.EXPIRED])
+    assert (await outbox_row(engine, early)).state == "queued"
+    assert (await message_row(engine, early)).status == "pending"
+    events = await execute(engine, "select body from event_log order by id")
+    assert [msgspec.json.decode(event.body)["delivery_state"] for event in events] == ["expired", "expired"]
+    assert {MessageSettled(message) for message in late} <= set(signals.published)
 
 
 @pytest.mark.parametrize("minutes", [1, 15])

@@ -25,14 +25,21 @@ from inbox.adapters.database.postgres.queries import PostgresQueries
 from inbox.adapters.database.postgres.reading import Reader
 from inbox.adapters.database.postgres.times import shown
 from inbox.domain.access import Reach
-from inbox.domain.content import Text
+from inbox.domain.content import Content, Text
 from inbox.domain.errors import DatabaseUnavailable
 from inbox.domain.ids import AccountId, ConversationId, MessageId, uuid7
 from inbox.domain.outbound import State
 from inbox.kit.paging import format_time
 from inbox.kit.sealing import Sealer
 from inbox.ports.records import Owner
-from inbox.ports.views import AccountItem, ContactName, ConversationItem, ConversationRow, MessageItem, Outcome
+from inbox.ports.views import (
+    AccountItem,
+    ContactName,
+    ConversationItem,
+    ConversationRow,
+    MessageItem,
+    Outcome,
+)
 from member_builders import EVERYWHERE, only
 from statement_counts import counting
 
@@ -56,7 +63,6 @@ NOWHERE = {"everywhere": False, "accounts": []}
         (module.ACCOUNTS, NOWHERE, AccountItem, ()),
         (module.CONVERSATION, {"id": MISSING, "account_id": MISSING}, ConversationRow, ()),
         (module.CONVERSATIONS, {**PAGE, "account_id": MISSING}, ConversationRow, ContactName.__struct_fields__),
-        (module.MESSAGES, {**PAGE, **NOWHERE, "conversation_id": MISSING}, MessageItem, ("is_old",)),
     ],
 )
 async def test_the_columns_of_a_list_have_the_order_of_its_fields(
@@ -146,6 +152,8 @@ async def test_a_conversation_is_shown_with_its_contact(engine: AsyncEngine, que
         window_expires_at=format_time(until),
         handed_over_at=None,
         handover_reason=None,
+        free_entry_until=None,
+        preferences={},
         contacts=ContactName("Marc D.", "33639980142"),
     )
     assert item.contact_id is not None
@@ -226,7 +234,10 @@ async def test_an_outbound_message_shows_its_outer_and_its_inner_state(
         actor="human",
         client_id=None,
         delivery_state="unknown",
+        content=item.content,
     )
+    assert item.content is not None
+    assert msgspec.json.decode(item.content, type=Content) == Text(body="Oui")
 
 
 async def test_a_conversation_that_is_out_of_reach_is_none_and_an_empty_one_is_not(
@@ -263,7 +274,13 @@ async def test_the_outcome_of_a_send_is_its_inner_state(engine: AsyncEngine, que
     conversation = await a_conversation(engine, account)
     message = await a_queued_message(engine, account, conversation, state=State.ACCEPTED, wamid="wamid.1")
     assert await queries.outcome(account, message) == Outcome(
-        id=message, state="accepted", wamid="wamid.1", error_code=None, error_message=None, reason=None
+        id=message,
+        state="accepted",
+        is_postponed=False,
+        wamid="wamid.1",
+        error_code=None,
+        error_message=None,
+        reason=None,
     )
 
 

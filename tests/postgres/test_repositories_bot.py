@@ -9,8 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from builders import a_conversation, a_message, an_account, execute
+from builders import SEALER, a_conversation, a_message, an_account, execute
 from inbox.adapters.database.postgres.bot import PostgresBot
+from inbox.adapters.database.postgres.queries import PostgresQueries
+from inbox.adapters.database.postgres.reading import Reader
 from inbox.domain.bot import Company, CustomField, Faq, Offer, Profile, SystemRules, TemplateConfig, knowledge
 from inbox.domain.errors import AccountNotFound, ConversationNotFound
 from inbox.domain.ids import AccountId, TurnId, uuid7
@@ -31,8 +33,8 @@ async def stored(engine: AsyncEngine, account: AccountId, custom_fields: str | N
 
 
 async def profile_of(engine: AsyncEngine, account: AccountId) -> Profile | None:
-    async with engine.connect() as connection:
-        return await PostgresBot(connection).profile(account)
+    row = await PostgresQueries(Reader(engine), SEALER).bot_profile(account)
+    return None if row is None else Profile(**{name: getattr(row, name) for name in Profile.__struct_fields__})
 
 
 async def read(engine: AsyncEngine, account: AccountId) -> Profile:

@@ -166,6 +166,7 @@ async def test_a_message_that_will_not_be_sent_is_visible_with_its_reason(engine
     assert await queries.outcome(account, new.id) == Outcome(
         id=new.id,
         state="failed",
+        is_postponed=False,
         wamid=None,
         error_code=131047,
         error_message="Fenêtre de 24 h fermée.",

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from builders import execute
-from inbox.adapters.database.postgres import team_tables, work_tables  # noqa: F401 - complete the metadata
+from inbox.adapters.database.postgres import inbound_tables, team_tables, work_tables  # noqa: F401 - complete the metadata
 from inbox.adapters.database.postgres.tables import metadata
 
 TABLES: Final = frozenset({"alembic_version", *metadata.tables})

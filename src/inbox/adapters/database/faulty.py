@@ -18,9 +18,12 @@ import msgspec
 
 from inbox.domain.audit import AuditEntry
 from inbox.domain.bot import Profile
+from inbox.domain.content import Content
 from inbox.domain.errors import CommitUnknown, DatabaseUnavailable
 from inbox.domain.events import Event, Signal
 from inbox.domain.ids import AccountId, ConversationId, DeliveryId, MessageId
+from inbox.domain.outbound import Step
+from inbox.domain.outgoing import Sendable
 from inbox.domain.work import Lane, WorkKind
 from inbox.ports.database import Database, Deliveries, Outbox, Transaction, Work
 from inbox.ports.records import (
@@ -33,6 +36,7 @@ from inbox.ports.records import (
     InboundBatch,
     NewMessage,
     Settlement,
+    Target,
 )
 from inbox.ports.repositories import Bot, Messages
 from inbox.ports.views import Backlog
@@ -155,6 +159,8 @@ class FaultyDatabase:
         self.queries = inner.queries
         self.team = inner.team
         self.operations = inner.operations
+        self.archive = inner.archive
+        self.retention = inner.retention
         self._inner = inner
         self._failpoints = failpoints
 
@@ -192,11 +198,13 @@ class FaultyTransaction:
         self.contacts = inner.contacts
         self.conversations = inner.conversations
         self.messages: Messages = FaultyMessages(inner.messages, trail)
+        self.media_files = inner.media_files
         self.members = inner.members
         self.roles = inner.roles
         self.api_keys = inner.api_keys
         self.bot: Bot = FaultyBot(inner.bot, trail)
         self.local_accounts = inner.local_accounts
+        self.replays = inner.replays
         self._inner = inner
         self._trail = trail
 
@@ -245,6 +253,19 @@ class FaultyMessages:
     async def remember(self, key: IdempotencyKey, message_id: MessageId) -> MessageId | None:
         return await self._inner.remember(key, message_id)
 
+    async def content(self, account_id: AccountId, message_id: MessageId) -> Content | Sendable | None:
+        return await self._inner.content(account_id, message_id)
+
+    async def decide(
+        self, account_id: AccountId, message_id: MessageId, step: Step, expires_at: datetime | None = None
+    ) -> Event | None:
+        return await self._inner.decide(account_id, message_id, step, expires_at)
+
+    async def target(
+        self, account_id: AccountId, conversation_id: ConversationId, named: MessageId | str
+    ) -> Target | None:
+        return await self._inner.target(account_id, conversation_id, named)
+
     async def history(self, account_id: AccountId, conversation_id: ConversationId, limit: int) -> list[History]:
         return await self._inner.history(account_id, conversation_id, limit)
 
@@ -253,9 +274,6 @@ class FaultyBot:
     def __init__(self, inner: Bot, trail: Trail) -> None:
         self._inner = inner
         self._trail = trail
-
-    async def profile(self, account_id: AccountId) -> Profile | None:
-        return await self._inner.profile(account_id)
 
     async def put_profile(self, profile: Profile) -> None:
         await self._inner.put_profile(profile)
@@ -306,10 +324,12 @@ class FaultyWork:
         self._inner = inner
         self._failpoints = failpoints
 
-    async def claim(self, kind: WorkKind, limit: int) -> list[Lane]:
+    async def claim(
+        self, kind: WorkKind, limit: int, *, untried: bool = False, now: datetime | None = None
+    ) -> list[Lane]:
         """A claim that found nothing passes no `after`: which passage it is does not depend on how often one looks."""
         await self._failpoints.hit("work.claim:before")
-        lanes = await self._inner.claim(kind, limit)
+        lanes = await self._inner.claim(kind, limit, untried=untried, now=now)
         if lanes:
             await self._failpoints.hit("work.claim:after")
         return lanes
@@ -328,6 +348,9 @@ class FaultyWork:
         await self._failpoints.hit("work.retry:before")
         await self._inner.retry(lane, after)
         await self._failpoints.hit("work.retry:after")
+
+    async def hurry(self, kind: WorkKind, keys: Sequence[str]) -> None:
+        await self._inner.hurry(kind, keys)
 
     async def backlog(self) -> list[Backlog]:
         return await self._inner.backlog()
@@ -359,6 +382,9 @@ class FaultyOutbox:
         await self._failpoints.hit("outbox.release:before")
         await self._inner.release(message_id, token, lane, wait)
         await self._failpoints.hit("outbox.release:after")
+
+    async def hurry(self, keys: Sequence[str]) -> None:
+        await self._inner.hurry(keys)
 
     async def reap(self, now: datetime | None = None) -> int:
         await self._failpoints.hit("outbox.reap:before")

@@ -12,16 +12,10 @@ from inbox.adapters.database.postgres.reading import AnyRow
 from inbox.adapters.database.postgres.times import shown
 from inbox.domain.bot import CustomField, Profile, TemplateConfig
 from inbox.domain.errors import ConversationNotFound
-from inbox.domain.ids import AccountId
 from inbox.ports.records import BotTurn
 from inbox.ports.views import BotProfileRow
 
 T = TypeVar("T", bound=msgspec.Struct)
-
-_PROFILE: Final = text("""
-select business_name, description, address, hours, knowledge_base, custom_fields, template_config
-from bot_profiles where account_id = :account_id
-""")
 
 SHOWN_PROFILE: Final = text(f"""
 select id, account_id, business_name, description, address, hours, knowledge_base, custom_fields,
@@ -61,21 +55,6 @@ where id = :id and account_id = :account_id and state = 'open'
 class PostgresBot:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
-
-    async def profile(self, account_id: AccountId) -> Profile | None:
-        """Reads whatever older versions stored: missing or unknown sections, wrong kinds, fields without id."""
-        row = (await self._connection.execute(_PROFILE, {"account_id": account_id})).one_or_none()
-        if row is None:
-            return None
-        return Profile(
-            account_id=account_id,
-            business_name=row.business_name,
-            description=row.description,
-            address=row.address,
-            hours=row.hours,
-            knowledge_base=row.knowledge_base,
-            **_knowledge(account_id, row),
-        )
 
     async def put_profile(self, profile: Profile) -> None:
         """Replaces the whole profile. Raises `AccountNotFound`."""
@@ -125,7 +104,7 @@ class PostgresBot:
 
 
 def shown_profile(row: AnyRow) -> BotProfileRow:
-    """From a row of `SHOWN_PROFILE`."""
+    """From a row of `SHOWN_PROFILE`, whatever older versions stored: missing sections, wrong kinds, no ids."""
     return BotProfileRow(**{**row._asdict(), **_knowledge(row.account_id, row)})
 
 

@@ -1,13 +1,17 @@
 """Conversations: the row that decisions are made on."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from inbox.adapters.database.postgres import identities
 from inbox.adapters.database.postgres.engine import database_errors
+from inbox.adapters.database.postgres.identities import Sighting
 from inbox.adapters.database.postgres.times import shown
 from inbox.domain.access import Reach
 from inbox.domain.contacts import Address
@@ -19,8 +23,11 @@ from inbox.ports.views import ConversationRow
 ROW_COLUMNS: Final = f"""c.id, c.contact_id, c.account_id, c.client_number, c.is_group, c.is_favorite, c.unread_count,
        c.status, {shown("c.updated_at")} as updated_at, c.bot_enabled,
        {shown("c.bot_last_reply_at")} as bot_last_reply_at, {shown("c.window_expires_at")} as window_expires_at,
-       {shown("c.handed_over_at")} as handed_over_at, c.handover_reason"""
-"""Of `conversations c`, in the order of the fields of `ConversationRow`."""
+       {shown("c.handed_over_at")} as handed_over_at, c.handover_reason,
+       {shown("c.free_entry_until")} as free_entry_until,
+       (select jsonb_object_agg(p.category, p.value)::text from contact_preferences p
+        where p.account_id = c.account_id and p.contact_id = c.contact_id) as preferences"""  # noqa: S608 - of ours
+"""Of `conversations c`, in the order of the fields of `ConversationRow`; `row_of` reads them."""
 
 _LOCK: Final = text("""
 select id, account_id, contact_id, client_number, unread_count, bot_enabled, epoch, last_inbound_at, window_expires_at,
@@ -30,12 +37,15 @@ from conversations where id = :id and account_id = :account_id for update
 
 _FIND: Final = text("select id from conversations where account_id = :account_id and client_number = :key")
 
-# Updates that change nothing: they return the row in every case, also the one that somebody else is just making.
-_CONTACT: Final = text("""
-insert into contacts (id, whatsapp_number) values (:id, :key)
-on conflict (whatsapp_number) do update set whatsapp_number = excluded.whatsapp_number
-returning id
+_PORTFOLIO: Final = text("select coalesce(portfolio_id, '') from whatsapp_accounts where id = :account_id")
+
+# Old rows may hold two conversations of one contact: the one with its number counts.
+_FIND_OF: Final = text("""
+select id from conversations where account_id = :account_id and contact_id = :contact_id
+order by client_number = :key desc, id limit 1
 """)
+
+# An update that changes nothing returns the row in every case, also the one that somebody else is just making.
 _CREATE: Final = text("""
 insert into conversations (id, account_id, contact_id, client_number, updated_at)
 values (:id, :account_id, :contact_id, :key, :now)
@@ -94,6 +104,9 @@ returning id
 """)
 
 
+_PREFERENCES: Final = msgspec.json.Decoder(dict[str, str])
+
+
 class PostgresConversations:
     """What names an account raises `ConversationNotFound` for a conversation that the account does not have."""
 
@@ -112,12 +125,25 @@ class PostgresConversations:
         found: UUID | None = (await self._connection.execute(_FIND, scope)).scalar_one_or_none()
         if found is not None:
             return ConversationId(found), False
+        contact, key = await self._contact(account_id, to)
+        scope = {"account_id": account_id, "contact_id": contact, "key": key}
+        found = (await self._connection.execute(_FIND_OF, scope)).scalar_one_or_none()
+        if found is not None:
+            return ConversationId(found), False
         new = uuid7()
         with database_errors():
-            contact = (await self._connection.execute(_CONTACT, {"id": uuid7(), "key": to.key})).scalar_one()
-            values = {**scope, "id": new, "contact_id": contact, "now": now}
-            made: UUID = (await self._connection.execute(_CREATE, values)).scalar_one()
+            made: UUID = (await self._connection.execute(_CREATE, {**scope, "id": new, "now": now})).scalar_one()
         return ConversationId(made), made == new
+
+    async def _contact(self, account_id: AccountId, to: Address) -> tuple[UUID, str]:
+        """The contact of `to`, whatever the form it is known in, and what it is shown under; made if there is none."""
+        portfolio = (await self._connection.execute(_PORTFOLIO, {"account_id": account_id})).scalar_one_or_none()
+        with database_errors():
+            people = await identities.resolve(
+                self._connection, [Sighting(portfolio=portfolio or "", address=to, at=None)]
+            )
+        (contact,) = people.contacts
+        return contact, people.numbers[contact]
 
     async def mark(
         self,
@@ -135,7 +161,7 @@ class PostgresConversations:
             "is_favorite": is_favorite,
         }
         row = (await self._connection.execute(_MARK, values)).one_or_none()
-        return None if row is None else ConversationRow(*row)
+        return None if row is None else row_of(row)
 
     async def contact_name(self, account_id: AccountId, conversation_id: ConversationId) -> str | None:
         (name,) = await self._row(_CONTACT_NAME, account_id, conversation_id)
@@ -144,7 +170,7 @@ class PostgresConversations:
     async def switch_bot(
         self, account_id: AccountId, conversation_id: ConversationId, *, enabled: bool
     ) -> ConversationRow:
-        return ConversationRow(*await self._row(_SWITCH, account_id, conversation_id, enabled=enabled))
+        return row_of(await self._row(_SWITCH, account_id, conversation_id, enabled=enabled))
 
     async def raise_epoch(self, account_id: AccountId, conversation_id: ConversationId) -> None:
         await self._row(_RAISE_EPOCH, account_id, conversation_id)
@@ -175,3 +201,14 @@ class PostgresConversations:
         if row is None:
             raise ConversationNotFound
         return tuple(row)
+
+
+def row_of(row: Sequence[Any]) -> ConversationRow:
+    """From the columns of `ROW_COLUMNS`."""
+    *columns, preferences = row
+    return ConversationRow(*(*columns, preferences_of(preferences)))
+
+
+def preferences_of(stored: str | None) -> dict[str, str]:
+    """From the JSON of `ROW_COLUMNS`, which is there for few."""
+    return {} if stored is None else _PREFERENCES.decode(stored)

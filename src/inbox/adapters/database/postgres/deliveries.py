@@ -20,7 +20,7 @@ from inbox.kit.coalescing import Batching, Coalescer
 from inbox.ports.events import Events
 from inbox.ports.records import Delivery
 
-BATCHING: Final = Batching(items=100, size=8 << 20, waiting=1_000, deadline=3.0)
+BATCHING: Final = Batching(items=100, size=8 << 20, waiting=1_000)
 STORE_SECONDS: Final = 3.0
 PAGE_BYTES: Final = 2 << 20
 """A page of deliveries ends after the one that passes this size; the rest is read the next time."""
@@ -42,18 +42,23 @@ select i.lane, i.body, i.sha256, i.traceparent from item i join held on held.key
 on conflict (sha256) do nothing
 """)
 
+# First the ids alone: of many full lanes all but one page is thrown away, and bodies are dear to carry along.
 _READ: Final = text("""
+with oldest as materialized (
+  select d.id
+  from unnest(cast(:keys as text[])) k(key)
+  cross join lateral (
+    select id from deliveries where lane = k.key and state = 'open' order by id limit :limit
+  ) d
+  order by d.id limit :limit
+)
 select id, lane, body, received_at, tries, traceparent
 from (
   select d.*, sum(octet_length(d.body)) over (order by d.id) - octet_length(d.body) as size_before
-  from unnest(cast(:keys as text[])) k(key)
-  cross join lateral (
-    select id, lane, body, received_at, tries, traceparent from deliveries
-    where lane = k.key and state = 'open' order by id limit :limit
-  ) d
+  from oldest join deliveries d on d.id = oldest.id
 ) page
 where size_before <= :bytes
-order by id limit :limit
+order by id
 """)
 
 
@@ -70,14 +75,24 @@ _TRY: Final = text("update deliveries set tries = tries + 1 where id = :id and s
 class PostgresDeliveries:
     """Concurrent `store` calls share one statement and its commit, on connections that nothing else uses."""
 
-    def __init__(self, engine: AsyncEngine, intake: AsyncEngine, events: Events) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        intake: AsyncEngine,
+        events: Events,
+        *,
+        every: float = 0.0,
+        within: float = STORE_SECONDS,
+    ) -> None:
+        """`every` is the least time in seconds between two commits of a busy process, `within` that of storing."""
         self._engine = autocommit(engine)
         self._intake = autocommit(intake)
         self._events = events
+        self._within = within
         self._coalescer: Coalescer[_Item, None] = Coalescer(
             self._flush,
             on_timeout=DatabaseTimeout,
-            batching=BATCHING,
+            batching=msgspec.structs.replace(BATCHING, every=every, deadline=within),
             size_of=lambda item: len(item.body),
             is_of_a_row=lambda error: isinstance(error, Unstorable),
         )
@@ -89,7 +104,7 @@ class PostgresDeliveries:
     async def store(self, body: bytes, lane: str) -> None:
         """If the caller leaves, its batch goes on without it."""
         try:
-            async with asyncio.timeout(STORE_SECONDS):
+            async with asyncio.timeout(self._within):
                 await self._coalescer.add(_Item(body, lane, hashlib.sha256(body).digest(), tracing.current()))
         except TimeoutError as error:
             raise DatabaseTimeout from error

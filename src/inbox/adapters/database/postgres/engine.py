@@ -36,6 +36,8 @@ _TIMEOUTS: Final = frozenset({"57014", "55P03", "25P03", "25P04"})
 _OUTAGES: Final = ("08", "25006", "28", "3D", "53", "57", "58", "XX", "40")
 """Lost or refused connections, a standby, no resources, a stopping or broken server, collisions of transactions."""
 _TOO_LARGE_FOR_AN_INDEX: Final = "54000"
+_DRIVER: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What the driver says of a connection that broke; the second one when it broke between two messages of a protocol."""
 _TRIES: Final = 3
 _FAILED: Final = "inbox_statement_failed"
 _BEGUN: Final = "inbox_statement_begun"
@@ -52,8 +54,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     idle_in_transaction: float = 10.0
 
 
-INTAKE: Final = Limits(connect=1.0, acquire=0.5, statement=1.5, lock=1.0, idle_in_transaction=3.0)
-"""A webhook is answered within 3 s, whatever happens."""
+def intake_limits(within: float = 3.0) -> Limits:
+    """Those with which a webhook is answered `within` so many seconds, whatever happens."""
+    return Limits(
+        connect=within / 3, acquire=within / 6, statement=within / 2, lock=within / 3, idle_in_transaction=within
+    )
+
+
+INTAKE: Final = intake_limits()
 
 
 class _Pool(AsyncAdaptedQueuePool):
@@ -177,7 +185,7 @@ def database_errors(*, committing: bool = False) -> Iterator[None]:
     """Gives the driver's failures inside the block our names. What is no failure of the database passes unchanged."""
     try:
         yield
-    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except (SQLAlchemyError, asyncpg.PostgresError, *_DRIVER, OSError) as error:
         known = translated(error, committing=committing)
         if known is None:
             raise
@@ -210,7 +218,7 @@ def _without_answer(error: BaseException, *, committing: bool) -> InboxError | N
     if isinstance(error, TimeoutError):
         return CommitUnknown() if committing else DatabaseTimeout()
     # The second one is what SQLAlchemy says when the very first connection dies while it asks for the version.
-    is_lost = isinstance(error, (OSError, asyncpg.InterfaceError)) or (
+    is_lost = isinstance(error, (OSError, *_DRIVER)) or (
         isinstance(error, ResourceClosedError) and "Connection is closed" in str(error)
     )
     if is_lost or (isinstance(error, DBAPIError) and error.connection_invalidated):

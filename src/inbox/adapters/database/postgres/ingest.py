@@ -1,11 +1,11 @@
-"""Webhooks become rows: a whole batch in about ten statements, in the lock order of the house.
+"""Webhooks become rows: a whole batch in about a dozen statements, in the lock order of the house.
 
 Effects come from rows that were really inserted, so a repetition changes nothing; times only move forward, so the order
 does not matter.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,105 +13,60 @@ import msgspec
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inbox.adapters.database.postgres import statuses
+from inbox.adapters.database.postgres import (
+    arrivals,
+    delivery_outcomes,
+    effects,
+    identities,
+    merging,
+    number_changes,
+    paces,
+    statuses,
+    windows,
+)
+from inbox.adapters.database.postgres.arrivals import Arrival, Fresh
+from inbox.adapters.database.postgres.delivery_outcomes import Closed, DeliveryOutcomes
+from inbox.adapters.database.postgres.identities import People, Sighting
 from inbox.adapters.database.postgres.lanes import ENQUEUE_TIMERS
+from inbox.adapters.database.postgres.merging import Merged
+from inbox.adapters.database.postgres.notices import HeardNotice
 from inbox.adapters.database.postgres.statuses import NewStatus
 from inbox.domain.bot import wakes_bot
-from inbox.domain.content import Media, message_type, preview
-from inbox.domain.conversations import WINDOW
+from inbox.domain.contacts import Address
+from inbox.domain.content import message_type
 from inbox.domain.events import Event, Signal, WorkWaiting
-from inbox.domain.ids import AccountId, ConversationId, DeliveryId, uuid7
-from inbox.domain.inbound import InboundMessage
+from inbox.domain.ids import AccountId, ConversationId
+from inbox.domain.inbound import (
+    Amendment,
+    ContactName,
+    Effect,
+    IdentityChange,
+    IdentityLink,
+    InboundMessage,
+    Preference,
+    Reaction,
+    Source,
+)
+from inbox.domain.outbound import OpId
 from inbox.domain.work import WorkKind
 from inbox.kit.paging import format_time
-from inbox.ports.records import Applied, InboundBatch, Received, SetAside
+from inbox.ports.records import Applied, InboundBatch, Placed
 
-UNKNOWN_NUMBER: Final = "unknown_number"
-
+# A number is marked as alive every ten seconds at most: its row must not be what everybody waits for.
 _ACCOUNTS: Final = text("""
-select phone_number_id, id from whatsapp_accounts where phone_number_id = any(cast(:numbers as text[]))
+select phone_number_id, id, coalesce(portfolio_id, '') as portfolio, now() as now,
+       coalesce(last_webhook_at < now() - interval '10 s', true) as is_stale
+from whatsapp_accounts where phone_number_id = any(cast(:numbers as text[]))
 """)
 
-_KNOWN: Final = text("select wa_message_id from messages where wa_message_id = any(cast(:wamids as text[]))")
-
-_CONTACTS: Final = text("""
-insert into contacts (id, whatsapp_number, display_name, name_at)
-select u.id, u.number, u.name, u.name_at
-from unnest(cast(:ids as uuid[]), cast(:numbers as text[]), cast(:names as text[]), cast(:times as timestamptz[]))
-  u(id, number, name, name_at)
-order by u.number
-on conflict (whatsapp_number) do update set display_name = excluded.display_name, name_at = excluded.name_at
-where excluded.name_at is not null and not contacts.is_named_by_person
-  and (contacts.name_at is null
-       or (excluded.name_at, excluded.display_name) > (contacts.name_at, coalesce(contacts.display_name, '')))
-""")
-
-_CONVERSATIONS: Final = text("""
-insert into conversations (id, contact_id, account_id, client_number, updated_at)
-select u.id, c.id, u.account_id, u.number, u.newest
-from unnest(cast(:ids as uuid[]), cast(:accounts as uuid[]), cast(:numbers as text[]), cast(:newest as timestamptz[]))
-  u(id, account_id, number, newest)
-join contacts c on c.whatsapp_number = u.number
-order by u.account_id, u.number
-on conflict (account_id, client_number) do nothing
-""")
-
-_LOCK: Final = text("""
-select c.id, c.account_id, c.client_number
-from unnest(cast(:accounts as uuid[]), cast(:numbers as text[])) u(account_id, number)
-join conversations c on c.account_id = u.account_id and c.client_number = u.number
-order by c.account_id, c.client_number for no key update of c
-""")
-
-# The conversations are locked: `created_at` of their messages follows the order of commits. `now()` would be the start
-# of the transaction, before it waited for the lock.
-_MESSAGES: Final = text("""
-insert into messages (id, account_id, conversation_id, direction, author, status, wa_message_id, "timestamp", content,
-                      content_text, message_type, media_id, media_mime_type, media_filename, reply_to_wamid, created_at)
-select u.id, u.account_id, u.conversation_id, 'inbound', 'contact', 'received', u.wamid, u.sent_at, u.content::jsonb,
-       u.content_text, u.message_type, u.media_id, u.mime_type, u.filename, u.reply_to, statement_timestamp()
-from unnest(cast(:ids as uuid[]), cast(:accounts as uuid[]), cast(:conversations as uuid[]), cast(:wamids as text[]),
-            cast(:times as timestamptz[]), cast(:contents as text[]), cast(:texts as text[]), cast(:types as text[]),
-            cast(:media_ids as text[]), cast(:mime_types as text[]), cast(:filenames as text[]),
-            cast(:replies as text[]))
-  u(id, account_id, conversation_id, wamid, sent_at, content, content_text, message_type, media_id, mime_type, filename,
-    reply_to)
-order by u.wamid
-on conflict do nothing
-returning id
-""")
-
-_COUNT: Final = text("""
-update conversations c
-set unread_count = c.unread_count + u.n, updated_at = greatest(c.updated_at, u.newest), status = 'open',
-    contact_id = coalesce(c.contact_id, k.id), last_inbound_at = greatest(c.last_inbound_at, u.newest),
-    window_expires_at = greatest(c.window_expires_at, u.newest + :window)
-from unnest(cast(:ids as uuid[]), cast(:counts as int[]), cast(:newest as timestamptz[])) u(id, n, newest),
-     contacts k
-where c.id = u.id and k.whatsapp_number = c.client_number
-returning c.id, c.account_id, c.unread_count, c.updated_at, c.window_expires_at, c.bot_enabled
-""").bindparams(window=WINDOW)
-
-_QUARANTINE: Final = text("""
-insert into quarantined_items (delivery_id, position, reason, raw)
-select u.delivery_id, u.position, u.reason, u.raw
-from unnest(cast(:deliveries as bigint[]), cast(:positions as int[]), cast(:reasons as text[]), cast(:raws as bytea[]))
-  u(delivery_id, position, reason, raw)
-order by u.delivery_id, u.position
-on conflict (delivery_id, position) do nothing
-returning reason
-""")
-
-_CLOSE: Final = text("""
-with closed as (
-  select d.id, u.reason
-  from unnest(cast(:ids as bigint[]), cast(:reasons as text[])) u(id, reason) join deliveries d on d.id = u.id
-  where d.state = 'open' order by d.id for update of d
+_ALIVE: Final = text("""
+with stale as (
+  select id from whatsapp_accounts where id = any(cast(:ids as uuid[])) order by id for no key update skip locked
+), heard as (
+  select coalesce(max(received_at), now()) as at from deliveries where id = any(cast(:deliveries as bigint[]))
 )
-update deliveries d
-set state = case when c.reason is null then 'done' else 'quarantined' end, reason = c.reason, done_at = now()
-from closed c where d.id = c.id
-returning d.state, d.traceparent, extract(epoch from clock_timestamp() - d.received_at)::float8 as lag
+update whatsapp_accounts a set last_webhook_at = greatest(a.last_webhook_at, heard.at)
+from stale, heard where a.id = stale.id
 """)
 
 
@@ -121,16 +76,9 @@ class Effects(msgspec.Struct, frozen=True, kw_only=True):
     applied: Applied
     heard: Sequence[NewStatus]
     set_aside: int
+    notices: Sequence[HeardNotice]
     events: list[Event]
     signals: list[Signal]
-
-
-class Closed(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery that was dealt with, `lag` seconds after it came. `state` is `done` or `quarantined`."""
-
-    state: str
-    lag: float
-    traceparent: str | None
 
 
 class Ingested(msgspec.Struct, kw_only=True):
@@ -140,6 +88,7 @@ class Ingested(msgspec.Struct, kw_only=True):
     unrouted: int = 0
     set_aside: int = 0
     statuses: list[NewStatus] = []
+    notices: list[HeardNotice] = []
     deliveries: list[Closed] = []
 
     def add(self, done: Effects) -> None:
@@ -147,197 +96,234 @@ class Ingested(msgspec.Struct, kw_only=True):
         self.unrouted += done.applied.unrouted
         self.set_aside += done.set_aside
         self.statuses += done.heard
+        self.notices += done.notices
 
 
-class DeliveryOutcomes:
-    """Deliveries that a transaction has dealt with, to be marked after their lanes are locked, never before.
+class _World(msgspec.Struct, frozen=True, kw_only=True):
+    """The numbers that a batch names and the installation has, and the people it names."""
 
-    Intake holds a lane while it waits for a delivery with the same bytes; the other order would deadlock with it.
-    """
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
-        self._reasons: dict[DeliveryId, str | None] = {}
-        self.closed: list[Closed] = []
-
-    def add(self, batch: InboundBatch) -> None:
-        self._reasons |= dict.fromkeys(batch.done)
-        self._reasons |= dict(batch.undecodable)
-
-    async def write(self) -> None:
-        if self._reasons:
-            values = {"ids": list(self._reasons), "reasons": list(self._reasons.values())}
-            rows = (await self._connection.execute(_CLOSE, values)).all()
-            self.closed += [Closed(state=row.state, lag=max(0.0, row.lag), traceparent=row.traceparent) for row in rows]
-
-
-class _Arrival(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that may be new, with the account that its number belongs to."""
-
-    received: Received
-    account_id: UUID
+    accounts: dict[str, Row[Any]]
+    people: People
+    contacts: dict[tuple[str, Address], UUID]
+    merged: list[Merged]
 
     @property
-    def message(self) -> InboundMessage:
-        return self.received.message
+    def threads(self) -> set[UUID]:
+        """Conversations that took in others, and are there still."""
+        gone = {one for merged in self.merged for one in merged.conversations}
+        return {thread for merged in self.merged for thread in merged.threads} - gone
+
+
+class _Stored(msgspec.Struct, kw_only=True):
+    """What the messages of a batch changed. `awake` are conversations that a bot has to look at."""
+
+    fresh: list[Fresh] = []
+    awake: list[Row[Any]] = []
+    events: list[Event] = []
+    signals: list[Signal] = []
 
     @property
-    def owner(self) -> tuple[UUID, str]:
-        return (self.account_id, self.message.sender.key)
+    def new(self) -> int:
+        return sum(one.is_new for one in self.fresh)
 
 
 async def apply(connection: AsyncConnection, batch: InboundBatch, outcomes: DeliveryOutcomes) -> Effects:
     """Applies `batch` and leaves to `outcomes` what has to be written at the end of the transaction."""
-    arrivals, unrouted = await _route(connection, batch.messages)
-    events: list[Event] = []
-    signals: list[Signal] = []
-    timers: list[Row[Any]] = []
-    new = 0
-    if arrivals:
-        owners = await _conversations(connection, arrivals)
-        fresh = await _insert(connection, arrivals, owners)
-        new = len(fresh)
-        counted = await _count(connection, fresh, owners)
-        events += [_created(arrival, owners[arrival.owner]) for arrival in fresh] + [_updated(row) for row in counted]
-        awake = {owners[a.owner] for a in fresh if wakes_bot(a.message.content)}
-        timers = sorted((row for row in counted if row.bot_enabled and row.id in awake), key=lambda row: str(row.id))
-    heard = await statuses.hear(connection, batch.statuses)
-    if timers:
-        traces = {owners[arrival.owner]: arrival.received.traceparent for arrival in fresh}
-        await _enqueue_turns(connection, timers, traces, batch.quiet_for)
-        signals.append(WorkWaiting(WorkKind.TURN))
-    kept = await _quarantine(connection, batch.set_aside, unrouted)
-    strangers = kept.count(UNKNOWN_NUMBER)
+    accounts = await _accounts(connection, batch)
+    routes = {number: (row.id, row.portfolio) for number, row in accounts.items()}
+    arrived = await arrivals.unknown(connection, batch.messages, routes) if batch.messages else []
+    world = await _people(connection, accounts, arrived, batch.effects)
+    owners = await _owners(connection, arrived, world.people)
+    ops = [OpId.parse(status.op_id) for status in batch.statuses]
+    referred = await windows.lock_referred(connection, batch.statuses, ops)
+    stored = await _store(connection, arrived, owners, world.threads)
+    amended = await effects.amend(connection, [one.stored for one in stored.fresh]) if stored.fresh else []
+    done = await effects.apply(
+        connection, _others(batch.effects), {number: row.id for number, row in accounts.items()}, world.contacts
+    )
+    heard = await statuses.hear(connection, batch.statuses, ops)
+    await windows.renew(connection, referred)
+    signals = await _enqueue(connection, stored, batch.quiet_for, accounts)
+    events = stored.events + amended + done.events + heard.events
+    for merged in world.merged:
+        told, woken = await merging.finish(connection, merged)
+        events += told
+        signals += woken
+    unrouted = [received for received in batch.messages if received.message.phone_number_id not in accounts]
+    unplaced = done.unrouted + [placed for placed in batch.effects if _is_lost(placed, accounts)]
+    kept = await delivery_outcomes.quarantine(connection, batch.set_aside, unrouted, unplaced)
+    await _alive(connection, accounts, batch)
+    strangers = kept.count(delivery_outcomes.UNKNOWN_NUMBER)
     outcomes.add(batch)
     return Effects(
-        applied=Applied(new_messages=new, new_statuses=len(heard.new), unrouted=strangers),
+        applied=Applied(new_messages=stored.new, new_statuses=len(heard.new), unrouted=strangers),
         heard=heard.new,
         set_aside=len(kept) - strangers,
-        events=events + heard.events,
-        signals=signals + heard.signals,
+        notices=done.notices,
+        events=events,
+        signals=stored.signals + done.signals + heard.signals + signals,
     )
 
 
-async def _route(connection: AsyncConnection, messages: Sequence[Received]) -> tuple[list[_Arrival], list[Received]]:
-    """Messages that are new as far as one can see, and those of numbers that nobody has. An inactive account counts."""
-    if not messages:
-        return [], []
-    first: dict[str, Received] = {}
-    for received in messages:
-        first.setdefault(received.message.wamid, received)
-    known = set((await connection.execute(_KNOWN, {"wamids": list(first)})).scalars())
-    numbers = list({received.message.phone_number_id for received in first.values()})
-    found = (await connection.execute(_ACCOUNTS, {"numbers": numbers})).all()
-    accounts: dict[str, UUID] = {row.phone_number_id: row.id for row in found}
-    arrivals = [
-        _Arrival(received=received, account_id=accounts[received.message.phone_number_id])
-        for wamid, received in first.items()
-        if wamid not in known and received.message.phone_number_id in accounts
+async def _accounts(connection: AsyncConnection, batch: InboundBatch) -> dict[str, Row[Any]]:
+    """The accounts of the numbers that the batch names. An inactive one counts."""
+    numbers = {received.message.phone_number_id for received in batch.messages}
+    numbers |= {status.phone_number_id for status in batch.statuses}
+    numbers |= {placed.effect.phone_number_id for placed in batch.effects if placed.effect.phone_number_id}
+    if not numbers:
+        return {}
+    rows = (await connection.execute(_ACCOUNTS, {"numbers": sorted(numbers)})).all()
+    return {row.phone_number_id: row for row in rows}
+
+
+async def _people(
+    connection: AsyncConnection, accounts: dict[str, Row[Any]], arrived: Sequence[Arrival], placed: Sequence[Placed]
+) -> _World:
+    """Changes of numbers first, then everybody whom the batch names."""
+    known = [one.effect for one in placed if one.effect.phone_number_id in accounts]
+    changes = [
+        (accounts[effect.phone_number_id].portfolio, effect) for effect in known if isinstance(effect, IdentityChange)
     ]
-    return arrivals, [received for received in messages if received.message.phone_number_id not in accounts]
+    merged = await number_changes.apply(connection, changes) if changes else []
+    sightings = [_sighting(arrival.portfolio, arrival.message) for arrival in arrived]
+    named: list[tuple[str, Address]] = []
+    for effect in known:
+        if effect.phone_number_id is None or (address := _customer(effect)) is None:
+            continue
+        named.append((effect.phone_number_id, address))
+        sightings.append(_mention(accounts[effect.phone_number_id].portfolio, address, effect))
+    sightings += [_sighting(arrival.portfolio, other) for arrival in arrived for other in arrival.others]
+    people = await identities.resolve(connection, sightings)
+    mentioned = people.contacts[len(arrived) : len(arrived) + len(named)]
+    contacts = dict(zip(named, mentioned, strict=True))
+    return _World(accounts=accounts, people=people, contacts=contacts, merged=[*merged, people.merged])
 
 
-async def _conversations(connection: AsyncConnection, arrivals: Sequence[_Arrival]) -> dict[tuple[UUID, str], UUID]:
-    """The conversation of each (account, customer), made where there is none, locked."""
-    names: dict[str, tuple[datetime, str] | None] = {}
-    newest: dict[tuple[UUID, str], datetime] = {}
-    for arrival in arrivals:
-        message, number = arrival.message, arrival.message.sender.key
-        named = (message.sent_at, message.profile_name) if message.profile_name else None
-        known = names.get(number)
-        names[number] = max(known, named) if known and named else known or named
-        newest[arrival.owner] = max(newest.get(arrival.owner, message.sent_at), message.sent_at)
-    contacts = {
-        "ids": [uuid7() for _ in names],
-        "numbers": list(names),
-        "names": [named and named[1] for named in names.values()],
-        "times": [named and named[0] for named in names.values()],
-    }
-    await connection.execute(_CONTACTS, contacts)
-    scope = {"accounts": [account for account, _ in newest], "numbers": [number for _, number in newest]}
-    made = {**scope, "ids": [uuid7() for _ in newest], "newest": list(newest.values())}
-    await connection.execute(_CONVERSATIONS, made)
-    rows = (await connection.execute(_LOCK, scope)).all()
-    return {(row.account_id, row.client_number): row.id for row in rows}
-
-
-async def _insert(
-    connection: AsyncConnection, arrivals: Sequence[_Arrival], owners: dict[tuple[UUID, str], UUID]
-) -> list[_Arrival]:
-    """The arrivals that were new, in the order of their arrival."""
-    said = [(arrival.message, arrival.message.content) for arrival in arrivals]
-    media = [content if isinstance(content, Media) else None for _, content in said]
-    values = {
-        "ids": [arrival.received.id for arrival in arrivals],
-        "accounts": [arrival.account_id for arrival in arrivals],
-        "conversations": [owners[arrival.owner] for arrival in arrivals],
-        "wamids": [message.wamid for message, _ in said],
-        "times": [message.sent_at for message, _ in said],
-        "contents": [_encode(content).decode() for _, content in said],
-        "texts": [preview(content) for _, content in said],
-        "types": [message_type(content) for _, content in said],
-        "media_ids": [file and file.media_id for file in media],
-        "mime_types": [file and file.mime_type for file in media],
-        "filenames": [file and (file.filename or file.sha256) for file in media],
-        "replies": [message.reply_to_wamid for message, _ in said],
-    }
-    new = set((await connection.execute(_MESSAGES, values)).scalars())
-    return [arrival for arrival in arrivals if arrival.received.id in new]
-
-
-async def _count(
-    connection: AsyncConnection, fresh: Sequence[_Arrival], owners: dict[tuple[UUID, str], UUID]
-) -> Sequence[Row[Any]]:
-    """The rows of the conversations after their new messages were counted."""
-    counts: dict[UUID, int] = {}
-    newest: dict[UUID, datetime] = {}
-    for arrival in fresh:
-        owner, at = owners[arrival.owner], arrival.message.sent_at
-        counts[owner] = counts.get(owner, 0) + 1
-        newest[owner] = max(newest.get(owner, at), at)
-    if not counts:
+async def _owners(connection: AsyncConnection, arrived: Sequence[Arrival], people: People) -> list[UUID]:
+    if not arrived:
         return []
-    values = {"ids": list(counts), "counts": list(counts.values()), "newest": list(newest.values())}
-    return (await connection.execute(_COUNT, values)).all()
+    return await arrivals.conversations(connection, arrived, people.contacts[: len(arrived)], people.numbers)
 
 
-async def _enqueue_turns(
-    connection: AsyncConnection, rows: Sequence[Row[Any]], traces: dict[UUID, str | None], due_in: timedelta
-) -> None:
-    values = {
-        "kind": WorkKind.TURN.value,
-        "keys": [str(row.id) for row in rows],
-        "account_ids": [row.account_id for row in rows],
-        "traces": [traces[row.id] for row in rows],
-        "due_in": due_in,
-    }
-    await connection.execute(ENQUEUE_TIMERS, values)
+async def _store(
+    connection: AsyncConnection, arrived: Sequence[Arrival], owners: Sequence[UUID], threads: set[UUID]
+) -> _Stored:
+    """Stores what has arrived and counts it. `threads` are conversations that took in others."""
+    stored = _Stored()
+    rows: Sequence[Row[Any]] = []
+    if arrived:
+        stored.fresh = await arrivals.store(connection, arrived, owners)
+        rows = await arrivals.count(connection, arrived, owners, stored.fresh)
+    changed = {one.owner for one in stored.fresh}
+    stored.events += [_told(one) for one in stored.fresh if _is_told(one)]
+    stored.events += [_updated(row) for row in rows if row.id in changed]
+    awake = {one.owner for one in stored.fresh if _wakes(one)}
+    stored.awake = sorted((row for row in rows if row.bot_enabled and row.id in awake), key=lambda row: str(row.id))
+    if outgoing := [one for one in stored.fresh if not one.arrival.message.source.is_inbound]:
+        adopted = await statuses.adopt(connection, [one.stored for one in outgoing])
+        told, stored.signals = await statuses.show(connection, adopted)
+        stored.events += told
+    referring = {owner for arrival, owner in zip(arrived, owners, strict=True) if _may_be_free(arrival)}
+    await windows.renew(connection, referring | threads)
+    return stored
 
 
-async def _quarantine(
-    connection: AsyncConnection, set_aside: Sequence[SetAside], unrouted: Sequence[Received]
-) -> list[str]:
-    """The reasons of the items that are there for the first time. Unknown numbers' are kept in our own encoding."""
-    items = [(aside.delivery_id, aside.position, aside.item.reason, aside.item.raw) for aside in set_aside]
-    items += [(r.delivery_id, r.position, UNKNOWN_NUMBER, _encode(r.message)) for r in unrouted]
-    if not items:
-        return []
-    deliveries, positions, reasons, raws = map(list, zip(*items, strict=True))
-    values = {"deliveries": deliveries, "positions": positions, "reasons": reasons, "raws": raws}
-    return list((await connection.execute(_QUARANTINE, values)).scalars())
+async def _enqueue(
+    connection: AsyncConnection, stored: _Stored, quiet_for: timedelta, accounts: dict[str, Row[Any]]
+) -> list[Signal]:
+    """The lanes that have something to do now: those of files, then those of the bot."""
+    signals: list[Signal] = []
+    if stored.fresh:
+        now = next(iter(accounts.values())).now
+        if await arrivals.fetch_files(connection, stored.fresh, now):
+            signals.append(WorkWaiting(WorkKind.MEDIA))
+    if stored.awake:
+        traces = {one.owner: one.arrival.received.traceparent for one in stored.fresh}
+        values = {
+            "kind": WorkKind.TURN.value,
+            "keys": [str(row.id) for row in stored.awake],
+            "account_ids": [row.account_id for row in stored.awake],
+            "traces": [traces[row.id] for row in stored.awake],
+            "due_in": quiet_for,
+        }
+        await connection.execute(ENQUEUE_TIMERS, values)
+        signals.append(WorkWaiting(WorkKind.TURN))
+    return signals
 
 
-def _created(arrival: _Arrival, conversation_id: UUID) -> Event:
-    message = arrival.message
+async def _alive(connection: AsyncConnection, accounts: dict[str, Row[Any]], batch: InboundBatch) -> None:
+    """What a batch tells about the numbers themselves."""
+    if stale := [row.id for row in accounts.values() if row.is_stale]:
+        await connection.execute(_ALIVE, {"ids": stale, "deliveries": list(batch.done)})
+    in_app = {one.message.phone_number_id for one in batch.messages if one.message.source is Source.PHONE}
+    await paces.coexist(connection, [accounts[number].id for number in in_app & accounts.keys()])
+
+
+def _sighting(portfolio: str, message: InboundMessage) -> Sighting:
+    return Sighting(
+        portfolio=portfolio,
+        address=message.customer,
+        at=message.sent_at,
+        name=message.profile_name,
+        has_name=bool(message.profile_name),
+    )
+
+
+def _customer(effect: Effect) -> Address | None:
+    """Whom an effect speaks of."""
+    if isinstance(effect, Reaction | Amendment | IdentityLink | ContactName | Preference):
+        return effect.customer
+    return None
+
+
+def _mention(portfolio: str, address: Address, effect: Effect) -> Sighting:
+    """Nobody wrote: a contact that is made for it is not shown, unless the owner named it."""
+    named = effect.name if isinstance(effect, ContactName) else None
+    profile = effect.profile_name if isinstance(effect, IdentityLink) else None
+    return Sighting(
+        portfolio=portfolio,
+        address=address,
+        at=effect.at,
+        name=named or profile,
+        has_name=isinstance(effect, ContactName) or bool(profile),
+        is_listed=named is not None,
+    )
+
+
+def _others(placed: Sequence[Placed]) -> list[Placed]:
+    return [one for one in placed if not isinstance(one.effect, _OF_IDENTITY)]
+
+
+def _is_lost(placed: Placed, accounts: dict[str, Row[Any]]) -> bool:
+    """True if it is about people of a number that nobody has."""
+    return isinstance(placed.effect, _OF_IDENTITY) and placed.effect.phone_number_id not in accounts
+
+
+def _wakes(one: Fresh) -> bool:
+    return one.arrival.message.source.is_news and wakes_bot(one.arrival.message.content)
+
+
+def _may_be_free(arrival: Arrival) -> bool:
+    """True if it may begin a free entry point: a referral, or something that answers one."""
+    return arrival.surroundings.referral is not None or not arrival.message.source.is_inbound
+
+
+def _is_told(one: Fresh) -> bool:
+    """What is from the past is nobody's news."""
+    return one.arrival.message.source in (Source.CUSTOMER, Source.PHONE)
+
+
+def _told(one: Fresh) -> Event:
+    message = one.arrival.message
     return Event(
-        account_id=AccountId(arrival.account_id),
-        conversation_id=ConversationId(conversation_id),
-        kind="message.created",
+        account_id=AccountId(one.arrival.account_id),
+        conversation_id=ConversationId(one.owner),
+        kind="message.created" if one.is_new else "message.updated",
         body={
-            "id": str(arrival.received.id),
-            "direction": "inbound",
+            "id": str(one.stored),
+            "direction": "inbound" if message.source.is_inbound else "outbound",
             "message_type": message_type(message.content),
-            "timestamp": format_time(message.sent_at),
+            "timestamp": format_time(one.arrival.earliest),
         },
     )
 
@@ -350,9 +336,9 @@ def _updated(row: Row[Any]) -> Event:
         body={
             "unread_count": row.unread_count,
             "updated_at": format_time(row.updated_at),
-            "window_expires_at": format_time(row.window_expires_at),
+            "window_expires_at": row.window_expires_at and format_time(row.window_expires_at),
         },
     )
 
 
-_encode: Final = msgspec.json.Encoder().encode
+_OF_IDENTITY: Final = (IdentityLink, IdentityChange, ContactName)

@@ -6,13 +6,14 @@ locked in the order of (kind, key), always.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from inbox.adapters.database.postgres.engine import autocommit, database_errors, repeated
+from inbox.adapters.database.postgres.paces import CLAIM_SENDS
 from inbox.domain.errors import LeaseLost
 from inbox.domain.ids import AccountId
 from inbox.domain.work import LEASE_SECONDS, Lane, WorkKind
@@ -25,21 +26,21 @@ LEASE: Final = timedelta(seconds=LEASE_SECONDS)
 _CLAIM: Final = text("""
 with first as (
   select attempts > 0 as is_suspect from lanes
-  where kind = :kind and ver > done and parked is null and due <= now()
+  where kind = :kind and ver > done and parked is null and due <= now() and (retries = 0 or not :untried)
   order by due limit 1 for update skip locked
 ), taken as (
   select kind, key, due from lanes
-  where kind = :kind and ver > done and parked is null and due <= now()
+  where kind = :kind and ver > done and parked is null and due <= now() and (retries = 0 or not :untried)
     and (attempts > 0) = (select is_suspect from first)
   order by due limit (select case when is_suspect then 1 else cast(:limit as int) end from first)
   for update skip locked
 ), claimed as (
   update lanes set due = now() + :lease, fence = lanes.fence + 1, attempts = lanes.attempts + 1
   from taken where lanes.kind = taken.kind and lanes.key = taken.key
-  returning lanes.kind, lanes.key, lanes.ver, lanes.fence, lanes.attempts, lanes.retries, lanes.account_id,
-            lanes.traceparent, taken.due as was_due
+  returning lanes.*, taken.due as was_due
 )
-select kind, key, ver, fence, attempts, retries, account_id, traceparent from claimed order by was_due, key
+select kind, key, ver, fence, attempts, retries, account_id, traceparent, pair_refusals
+from claimed order by was_due, key
 """)
 
 _MINE: Final = """
@@ -108,14 +109,15 @@ set ver = lanes.ver + 1, traceparent = excluded.traceparent,
       else lanes.due end
 """)
 
-# What a lane waited for has come. Lanes that somebody works on are left alone.
+# What a lane waited for has come, but for the limit of its pair. Lanes that somebody works on are left alone.
 NUDGE: Final = text("""
 with waiting as (
   select kind, key from lanes
   where kind = cast(:kind as text) and key = any(cast(:keys as text[])) and ver > done and attempts = 0 and due > now()
   order by kind, key for update
 )
-update lanes set due = now() from waiting where lanes.kind = waiting.kind and lanes.key = waiting.key
+update lanes set due = greatest(now(), pair_at) from waiting
+where lanes.kind = waiting.kind and lanes.key = waiting.key
 """)
 
 
@@ -125,12 +127,20 @@ class PostgresWork:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = autocommit(engine)
 
-    async def claim(self, kind: WorkKind, limit: int) -> list[Lane]:
-        """A suspect whose lease is over first has to become the most overdue lane; then it comes, alone."""
+    async def claim(
+        self, kind: WorkKind, limit: int, *, untried: bool = False, now: datetime | None = None
+    ) -> list[Lane]:
+        """A suspect whose lease is over first has to become the most overdue lane; then it comes, alone.
+
+        Among sends it comes at once. `now` is for the pace of sends.
+        """
+        values: dict[str, object] = {"limit": limit, "lease": LEASE, "untried": untried}
+        is_send = kind is WorkKind.SEND
+        statement = CLAIM_SENDS if is_send else _CLAIM
         with database_errors():
             async with self._engine.connect() as connection:
-                values = {"kind": kind.value, "limit": limit, "lease": LEASE}
-                rows = (await connection.execute(_CLAIM, values)).all()
+                values |= {"now": now} if is_send else {"kind": kind.value}
+                rows = (await connection.execute(statement, values)).all()
         return [
             Lane(
                 kind=kind,
@@ -141,6 +151,7 @@ class PostgresWork:
                 retries=row.retries,
                 account_id=AccountId(row.account_id) if row.account_id else None,
                 traceparent=row.traceparent,
+                pair_refusals=row.pair_refusals,
             )
             for row in rows
         ]
@@ -157,6 +168,12 @@ class PostgresWork:
             async with self._engine.connect() as connection:
                 values = {"kind": lane.kind.value, "key": lane.key, "fence": lane.fence, "after": after}
                 await connection.execute(_RETRY, values)
+
+    async def hurry(self, kind: WorkKind, keys: Sequence[str]) -> None:
+        if keys:
+            with database_errors():
+                async with self._engine.connect() as connection:
+                    await connection.execute(NUDGE, {"kind": kind.value, "keys": list(keys)})
 
     async def backlog(self) -> list[Backlog]:
         """Lanes that are being worked on count as waiting; the age is of those that nobody works on."""

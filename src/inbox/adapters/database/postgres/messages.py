@@ -1,18 +1,25 @@
 """Messages: the bubble, and for those that we send the row in the outbox and its lane."""
 
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from inbox.adapters.database.postgres import decisions
 from inbox.adapters.database.postgres.old_rows import OLD_TEXT, readable
+from inbox.domain import outgoing, pacing
 from inbox.domain.content import Content, Media, message_type, preview
 from inbox.domain.errors import ConversationNotFound, IdempotencyKeyReused
+from inbox.domain.events import Event
 from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.domain.messages import Status
+from inbox.domain.outbound import Step
+from inbox.domain.outgoing import Sendable
+from inbox.domain.outgoing_files import Document, File
 from inbox.kit import tracing
-from inbox.ports.records import History, IdempotencyKey, NewMessage
+from inbox.ports.records import History, IdempotencyKey, NewMessage, Target
 
 # Whoever adds a message has locked its conversation before: `created_at` follows the order of commits, as the history
 # needs it. `now()` would be the start of the transaction, before it waited for the lock.
@@ -22,24 +29,28 @@ with owner as (
 ), message as (
   insert into messages (id, account_id, conversation_id, direction, content_text, content, message_type, media_id,
                         media_mime_type, media_filename, author, author_id, client_id, status, "timestamp", failed_at,
-                        error_code, error_message, created_at)
+                        error_code, error_message, reply_to_wamid, created_at)
   select cast(:id as uuid), account_id, id, 'outbound', cast(:content_text as text), cast(:content as jsonb),
          cast(:message_type as text), cast(:media_id as text), cast(:media_mime_type as text),
          cast(:media_filename as text), cast(:author as text), cast(:author_id as uuid), cast(:client_id as text),
          cast(:status as text), cast(:at as timestamptz), cast(:failed_at as timestamptz), cast(:error_code as int),
-         cast(:error_message as text), statement_timestamp()
+         cast(:error_message as text), cast(:reply_to_wamid as text), statement_timestamp()
   from owner
   returning id, account_id, conversation_id
 )"""
 _DONE: Final = "select exists (select from message) as is_stored, exists (select from work) as is_new"
 
 # One statement, in the lock order of the house. The outbox row joins the lane, so its serial is drawn under the lane's
-# lock: serials of a conversation follow the order of commits.
+# lock: serials of a conversation follow the order of commits. A lane has the rank of the most urgent message that waits
+# in it, and opens no sooner than the limit of its pair allows.
 _QUEUE: Final = text(f"""{_MESSAGE}, lane as (
-  insert into lanes (kind, key, account_id)
-  select 'send', conversation_id::text, account_id from message
+  insert into lanes (kind, key, account_id, priority)
+  select 'send', conversation_id::text, account_id, cast(:priority as smallint) from message
   on conflict (kind, key) do update
-  set ver = lanes.ver + 1, due = case when lanes.ver = lanes.done then excluded.due else lanes.due end
+  set ver = lanes.ver + 1,
+      due = case when lanes.ver = lanes.done then greatest(excluded.due, lanes.pair_at) else lanes.due end,
+      priority = case when lanes.ver = lanes.done then excluded.priority
+                 else least(lanes.priority, excluded.priority) end
   returning key
 ), work as (
   insert into outbox (id, account_id, conversation_id, state, expires_at, epoch, turn_id, part, traceparent)
@@ -91,6 +102,21 @@ order by created_at desc, id desc
 limit :limit
 """)  # noqa: S608 - a constant of ours
 
+# Reactions of ours have no bubble: nothing can be said about them.
+_TARGET: Final = text("""
+select m.wa_message_id as wamid, m."timestamp" as at
+from messages m join conversations c on c.id = m.conversation_id
+where (m.id = cast(:id as uuid) or m.wa_message_id = cast(:wamid as text)) and c.id = :conversation_id
+  and c.account_id = :account_id and (m.account_id = c.account_id or m.account_id is null)
+  and m.wa_message_id is not null and m."timestamp" is not null and m.message_type is distinct from 'reaction'
+limit 1
+""")
+
+_SAID: Final = text("""
+select content::text from messages where id = :id and account_id = :account_id and direction = 'outbound'
+""")
+
+_SENDABLE: Final[msgspec.json.Decoder[Content | Sendable]] = msgspec.json.Decoder(Content | Sendable)
 _CONTENT: Final[msgspec.json.Decoder[Content]] = msgspec.json.Decoder(Content)
 
 
@@ -100,7 +126,8 @@ class PostgresMessages:
 
     async def queue(self, new: NewMessage) -> None:
         values = {"status": Status.PENDING.value, "failed_at": None, "error_code": None, "error_message": None}
-        await self._store(_QUEUE, new, {**values, "traceparent": tracing.current()})
+        rank = pacing.priority(new.author, by_program=new.by_program)
+        await self._store(_QUEUE, new, {**values, "traceparent": tracing.current(), "priority": rank.value})
 
     async def add_failed(self, new: NewMessage, *, reason: str, error_code: int | None, error_message: str) -> None:
         values = {"status": Status.FAILED.value, "failed_at": new.at, "reason": reason}
@@ -114,6 +141,25 @@ class PostgresMessages:
         if row.request_hash != key.request_hash:
             raise IdempotencyKeyReused
         return MessageId(row.message_id)
+
+    async def target(
+        self, account_id: AccountId, conversation_id: ConversationId, named: MessageId | str
+    ) -> Target | None:
+        wamid = named if isinstance(named, str) else None
+        message_id = None if isinstance(named, str) else named
+        scope = {"account_id": account_id, "conversation_id": conversation_id, "id": message_id, "wamid": wamid}
+        row = (await self._connection.execute(_TARGET, scope)).one_or_none()
+        return None if row is None else Target(wamid=row.wamid, at=row.at)
+
+    async def content(self, account_id: AccountId, message_id: MessageId) -> Content | Sendable | None:
+        scope = {"id": message_id, "account_id": account_id}
+        stored: str | None = (await self._connection.execute(_SAID, scope)).scalar_one_or_none()
+        return None if stored is None else _SENDABLE.decode(stored)
+
+    async def decide(
+        self, account_id: AccountId, message_id: MessageId, step: Step, expires_at: datetime | None = None
+    ) -> Event | None:
+        return await decisions.decide(self._connection, account_id, message_id, step, expires_at)
 
     async def history(self, account_id: AccountId, conversation_id: ConversationId, limit: int) -> list[History]:
         scope = {"account_id": account_id, "conversation_id": conversation_id, "limit": limit}
@@ -140,17 +186,19 @@ class PostgresMessages:
 
 
 def _values(new: NewMessage) -> dict[str, Any]:
-    media = new.content if isinstance(new.content, Media) else None
+    content = new.content
+    file = content if isinstance(content, File | Media) else None
     return {
         "id": new.id,
         "account_id": new.account_id,
         "conversation_id": new.conversation_id,
-        "content_text": preview(new.content),
-        "content": msgspec.json.encode(new.content).decode(),
-        "message_type": message_type(new.content),
-        "media_id": media and media.media_id,
-        "media_mime_type": media and media.mime_type,
-        "media_filename": media and media.filename,
+        "content_text": outgoing.preview(content) if isinstance(content, Sendable) else preview(content),
+        "content": msgspec.json.encode(content).decode(),
+        "message_type": outgoing.message_type(content) if isinstance(content, Sendable) else message_type(content),
+        "media_id": file and file.media_id,
+        "media_mime_type": content.mime_type if isinstance(content, Media) else None,
+        "media_filename": content.filename if isinstance(content, Document | Media) else None,
+        "reply_to_wamid": new.reply_to_wamid,
         "author": new.author.value,
         "author_id": new.author_id,
         "client_id": new.client_id,
@@ -163,7 +211,7 @@ def _values(new: NewMessage) -> dict[str, Any]:
 
 
 def _content(stored: str | None) -> Content | None:
-    """None for rows of the existing system, and for kinds that only a newer version of this one knows."""
+    """None for rows of the existing system, for what only we send, and for kinds that only a newer version knows."""
     if stored is None:
         return None
     try:

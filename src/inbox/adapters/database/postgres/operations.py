@@ -8,6 +8,9 @@ import msgspec
 from sqlalchemy import text
 
 from inbox.adapters.database.postgres.reading import AnyRow, Reader
+from inbox.domain.audit import Action
+from inbox.domain.ids import AccountId
+from inbox.ports.deliveries import DISCARDED
 from inbox.ports.monitoring import (
     LIVE_SECONDS,
     MOST_COUNTED,
@@ -17,11 +20,14 @@ from inbox.ports.monitoring import (
     ProcessKind,
     ProcessReport,
     SendQueue,
+    SilentNumber,
 )
 
 _GONE_AFTER: Final = timedelta(seconds=LIVE_SECONDS)
 _REPORT_SECONDS: Final = 2.0
+_OTHERS_SECONDS: Final = 0.5
 _SWEPT: Final = 20
+_MOST_SILENT: Final = 1_000
 
 # Who comes back after a long pause may find its row deleted, and gets it again; it never deletes its own.
 _REPORT: Final = text("""
@@ -44,17 +50,37 @@ select id, kind, host, pid, version, started_at, seen_at, report from processes
 where seen_at >= now() - cast(:gone_after as interval) order by started_at, id
 """).bindparams(gone_after=_GONE_AFTER)
 
+_HAS_OTHERS: Final = text("""
+select exists (
+  select from processes
+  where id is distinct from cast(:id as uuid) and seen_at >= now() - cast(:gone_after as interval)
+) as has_others
+""").bindparams(gone_after=_GONE_AFTER)
+
+_RESETS: Final = text("""
+select target, now() - max(at) as age from audit_entries
+where at > now() - cast(:within as interval) and action = :action group by target
+""").bindparams(action=Action.CIRCUIT_RESET.value)
+
 # Open deliveries have their lanes, which are few, so the oldest of each is one probe of an index.
-_DELIVERIES: Final = text("""
+_DELIVERIES: Final = text(f"""
 select
   (select count(*) from (select from deliveries where state = 'open' limit :most) d) as waiting,
-  (select extract(epoch from now() - min(oldest.received_at)) from lanes l cross join lateral (
-     select received_at from deliveries d where d.lane = l.key and d.state = 'open' order by d.id limit 1
+  (select extract(epoch from now() - min(oldest.at)) from lanes l cross join lateral (
+     select coalesce(replayed_at, received_at) as at from deliveries d
+     where d.lane = l.key and d.state = 'open' order by d.id limit 1
    ) oldest where l.kind = 'ingest' and l.ver > l.done)::float8 as oldest_seconds,
-  (select count(*) from (select from deliveries where state = 'quarantined' limit :most) d) as quarantined,
-  (select count(*) from (select from deliveries where state = 'unrouted' limit :most) d) as unrouted,
-  (select count(*) from (select from quarantined_items limit :most) i) as quarantined_items
-""").bindparams(most=MOST_COUNTED)
+  (select count(*) from (
+     select from deliveries where state = 'quarantined' and reason is distinct from '{DISCARDED}' limit :most
+   ) d) as quarantined,
+  (select count(*) from (
+     select from deliveries where state = 'unrouted' and reason is distinct from '{DISCARDED}' limit :most
+   ) d) as unrouted,
+  (select count(*) from (
+     select from quarantined_items i join deliveries d on d.id = i.delivery_id
+     where d.reason is distinct from '{DISCARDED}' limit :most
+   ) i) as quarantined_items
+""").bindparams(most=MOST_COUNTED)  # noqa: S608 - a constant of ours
 
 _SENDS: Final = text("""
 with open as materialized (
@@ -65,7 +91,8 @@ select
   extract(epoch from now() - min(created_at) filter (where state in ('queued', 'claimed')))::float8 as oldest_seconds,
   count(*) filter (where state = 'wire') as on_wire,
   count(*) filter (where state = 'unknown') as unknown,
-  (select count(*) from (select from outbox where state = 'unconfirmed' limit :most) u) as unconfirmed
+  (select count(*) from (select from outbox where state = 'unconfirmed' limit :most) u) as unconfirmed,
+  (select count(*) from whatsapp_accounts where paused_at is not null and is_active) as paused_accounts
 from open
 """).bindparams(most=MOST_COUNTED)
 
@@ -73,6 +100,21 @@ from open
 _PARKED: Final = text("""
 select count(*) as parked from (select from message_statuses where message_id is null limit :most) s
 """).bindparams(most=MOST_COUNTED)
+
+
+# A number is marked as alive every ten seconds at most; WhatsApp delivers again for seven days.
+_SILENT: Final = text("""
+select a.id, a.phone_number_id, a.last_webhook_at, sent.since
+from whatsapp_accounts a cross join lateral (
+  select o.updated_at as since from outbox o
+  where o.account_id = a.id and o.state = 'accepted'
+    and o.updated_at > greatest(a.last_webhook_at + interval '10 s', now() - interval '7 days')
+    and o.updated_at < now() - interval '10 min'
+    and not exists (select from message_statuses s where s.message_id = o.id)
+  order by o.updated_at limit 1
+) sent
+order by sent.since, a.id limit :most
+""").bindparams(most=_MOST_SILENT)
 
 
 class PostgresOperations:
@@ -99,6 +141,14 @@ class PostgresOperations:
     async def processes(self) -> list[LiveProcess]:
         return [_live(row) for row in await self._read.rows(_LIVE)]
 
+    async def resets(self, within: timedelta) -> dict[str, timedelta]:
+        rows = await self._read.rows(_RESETS, _REPORT_SECONDS, within=within)
+        return {row.target: row.age for row in rows}
+
+    async def has_others(self, process_id: UUID | None) -> bool:
+        (row,) = await self._read.rows(_HAS_OTHERS, _OTHERS_SECONDS, id=process_id)
+        return bool(row.has_others)
+
     async def deliveries(self) -> DeliveryQueue:
         (row,) = await self._read.rows(_DELIVERIES)
         return DeliveryQueue(
@@ -114,6 +164,17 @@ class PostgresOperations:
         parked: int = row.parked
         return parked
 
+    async def silent_numbers(self) -> list[SilentNumber]:
+        return [
+            SilentNumber(
+                account_id=AccountId(row.id),
+                phone_number_id=row.phone_number_id,
+                sent_at=row.since,
+                last_webhook_at=row.last_webhook_at,
+            )
+            for row in await self._read.rows(_SILENT)
+        ]
+
     async def sends(self) -> SendQueue:
         (row,) = await self._read.rows(_SENDS)
         return SendQueue(
@@ -122,6 +183,7 @@ class PostgresOperations:
             on_wire=row.on_wire,
             unknown=row.unknown,
             unconfirmed=row.unconfirmed,
+            paused_accounts=row.paused_accounts,
         )
 
 

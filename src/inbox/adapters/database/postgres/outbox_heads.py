@@ -7,12 +7,13 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from inbox.adapters.database.postgres import event_log, statuses
 from inbox.adapters.database.postgres.accounts import channel
 from inbox.adapters.database.postgres.engine import autocommit, database_errors, repeated
+from inbox.adapters.database.postgres.paces import UNHURRIED
 from inbox.adapters.database.postgres.times import timed
 from inbox.domain.accounts import Channel
 from inbox.domain.contacts import Address
@@ -22,6 +23,7 @@ from inbox.domain.events import MessageSettled
 from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.domain.messages import Author
 from inbox.domain.outbound import FOLLOWER_WAITS, LEASE, NOT_SENT, PAUSED_FOR, REAP_AFTER
+from inbox.domain.outgoing import Sendable
 from inbox.domain.work import Lane
 from inbox.kit.sealing import Sealer
 from inbox.ports.events import Events
@@ -30,7 +32,7 @@ from inbox.ports.records import HeadTaken, Outgoing
 _SHORTLY: Final = timedelta(milliseconds=100)
 _ROUNDS: Final = 3
 
-_HEADS: Final = timed("""
+_HEADS: Final = timed(f"""
 with head as (
   select h.*, c.epoch as newest_epoch, c.client_number
   from unnest(cast(:conversations as uuid[])) w(conversation_id)
@@ -62,10 +64,13 @@ select h.id, h.conversation_id, h.account_id, h.attempt, h.client_number, t.toke
          else h.not_before - :time end as wait,
        m.content, m.content_text, m.author, m.reply_to_wamid, h.traceparent, a.phone_number_id, a.access_token_sealed,
        a.waba_id,
-       (coalesce(a.paused_at > now() - cast(:pause as interval), false) or not a.is_active) as is_paused
+       (coalesce(a.paused_at > now() - cast(:pause as interval), false) or not a.is_active) as is_paused,
+       a.paused_at is not null as is_trial, {UNHURRIED}
 from head h join messages m on m.id = h.id join whatsapp_accounts a on a.id = h.account_id
 left join taken t on t.id = h.id
-""").bindparams(lease=LEASE, pause=PAUSED_FOR, reap_after=REAP_AFTER, follower_waits=FOLLOWER_WAITS)
+""").bindparams(  # noqa: S608 - a constant of ours
+    lease=LEASE, pause=PAUSED_FOR, reap_after=REAP_AFTER, follower_waits=FOLLOWER_WAITS
+)
 
 # Rows that wait in vain: too old, or of a bot whose conversation has moved on. The message is locked first, as always.
 _OVER: Final = timed("""
@@ -93,7 +98,24 @@ where m.id = ended.id
 returning m.id, m.account_id, m.conversation_id, m.status, m.wa_message_id, m.error_code, m.error_message, ended.state
 """).bindparams(states=[state.value for state in NOT_SENT], sentences=list(NOT_SENT.values()))
 
-_CONTENT: Final = msgspec.json.Decoder(Content)
+# The index of open messages holds few rows: those of finished ones are not looked at.
+_EXPIRED: Final = timed("""
+select distinct conversation_id from (
+  select conversation_id from outbox where state = 'queued' and expires_at <= :time limit :most
+) o
+""").bindparams(most=500)
+
+# After a pause one message is tried: whoever renews the pause sends it, for all processes.
+_TRY: Final = text("""
+with over as (
+  select id from whatsapp_accounts
+  where id = any(cast(:accounts as uuid[])) and paused_at <= now() - cast(:pause as interval)
+  order by id for no key update
+)
+update whatsapp_accounts a set paused_at = now() from over where a.id = over.id returning a.id
+""").bindparams(pause=PAUSED_FOR)
+
+_CONTENT: Final[msgspec.json.Decoder[Content | Sendable]] = msgspec.json.Decoder(Content | Sendable)
 
 
 class Heads:
@@ -112,8 +134,11 @@ class Heads:
         asked = sorted(by_conversation)
         for _ in range(_ROUNDS):
             rows = await repeated(partial(self._read, asked, now)) if asked else []
+            paused = await self._paused(rows)
             for row in rows:
-                taken[row.conversation_id] = self._head(by_conversation[row.conversation_id], row)
+                taken[row.conversation_id] = self._head(
+                    by_conversation[row.conversation_id], row, is_paused=row.id in paused
+                )
             gone = set(asked) - {row.conversation_id for row in rows}
             taken |= {conversation: HeadTaken(lane=by_conversation[conversation]) for conversation in gone}
             asked = sorted(row.conversation_id for row in rows if row.is_over)
@@ -121,12 +146,31 @@ class Heads:
                 await repeated(partial(self._end, asked, now))
         return [taken[UUID(lane.key)] for lane in lanes]
 
+    async def expire(self, now: datetime | None) -> int:
+        """Ends messages whose time is over, also where nobody claims their lanes, and says how many."""
+        with database_errors():
+            async with self._autocommit.connect() as connection:
+                late = list((await connection.execute(_EXPIRED, {"now": now})).scalars())
+        return await repeated(partial(self._end, late, now)) if late else 0
+
     async def _read(self, conversations: Sequence[UUID], now: datetime | None) -> Sequence[Row[Any]]:
         with database_errors():
             async with self._autocommit.connect() as connection:
                 return (await connection.execute(_HEADS, {"conversations": conversations, "now": now})).all()
 
-    def _head(self, lane: Lane, row: Row[Any]) -> HeadTaken:
+    async def _paused(self, rows: Sequence[Row[Any]]) -> set[UUID]:
+        """The messages that have to wait for their account."""
+        paused = {row.id for row in rows if row.is_paused}
+        waiting = {row.account_id: row.id for row in rows if row.is_trial and row.token and not row.is_paused}
+        if waiting:
+            with database_errors():
+                async with self._autocommit.connect() as connection:
+                    tried = set((await connection.execute(_TRY, {"accounts": sorted(waiting)})).scalars())
+            trials = {waiting[account] for account in tried}
+            paused |= {row.id for row in rows if row.is_trial and row.id not in trials}
+        return paused
+
+    def _head(self, lane: Lane, row: Row[Any], *, is_paused: bool) -> HeadTaken:
         if row.token is None:
             # Without a reason to wait somebody else was faster: look again soon.
             return HeadTaken(lane=lane, wait=max(row.wait or _SHORTLY, _SHORTLY))
@@ -135,7 +179,7 @@ class Heads:
             account_id=AccountId(row.account_id),
             conversation_id=ConversationId(row.conversation_id),
             channel=self._channel(row),
-            is_paused=row.is_paused,
+            is_paused=is_paused,
             to=Address.of(row.client_number),
             content=_CONTENT.decode(row.content) if row.content else Text(body=row.content_text or ""),
             attempt=row.attempt,
@@ -155,8 +199,8 @@ class Heads:
             # The lanes of other accounts go on; this channel is visibly not usable.
             return Channel(account_id=AccountId(row.account_id), phone_number_id=row.phone_number_id, access_token=None)
 
-    async def _end(self, conversations: Sequence[UUID], now: datetime | None) -> None:
-        """Ends the rows of these conversations that wait in vain."""
+    async def _end(self, conversations: Sequence[UUID], now: datetime | None) -> int:
+        """Ends the rows of these conversations that wait in vain, and says how many."""
         with database_errors():
             async with self._engine.begin() as connection:
                 values = {"conversations": conversations, "now": now}
@@ -164,3 +208,4 @@ class Heads:
                 ended = (await connection.execute(_END, {"ids": ids, "now": now})).all()
                 await event_log.record(connection, [statuses.changed(row, row.state) for row in ended])
         self._events.publish(*(MessageSettled(MessageId(row.id)) for row in ended))
+        return len(ended)

@@ -7,8 +7,9 @@ from sqlalchemy import text
 
 from inbox.adapters.database.postgres.accounts import APP_SECRET, TABLE, VERIFY_TOKEN
 from inbox.adapters.database.postgres.bot import SHOWN_PROFILE, shown_profile
-from inbox.adapters.database.postgres.contacts import CONTACTS, matching
-from inbox.adapters.database.postgres.conversations import ROW_COLUMNS
+from inbox.adapters.database.postgres.contacts import CONTACTS, item_of, matching
+from inbox.adapters.database.postgres.conversations import ROW_COLUMNS, preferences_of, row_of
+from inbox.adapters.database.postgres.notices import NoticeQueries
 from inbox.adapters.database.postgres.old_rows import OLD_TEXT, readable
 from inbox.adapters.database.postgres.reading import AnyRow, Reader, position
 from inbox.adapters.database.postgres.times import shown
@@ -16,7 +17,7 @@ from inbox.domain.access import Reach
 from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.kit.sealing import Sealer
 from inbox.ports.queries import Before
-from inbox.ports.records import AppSecret, Owner
+from inbox.ports.records import AppSecret, Owner, Window
 from inbox.ports.views import (
     AccountItem,
     BotProfileRow,
@@ -26,10 +27,15 @@ from inbox.ports.views import (
     ConversationRow,
     MediaRow,
     MessageItem,
+    MoreOfMessage,
+    NoticeItem,
     Outcome,
+    StoredFile,
 )
 
 PING_SECONDS: Final = 2.0
+_NULL: Final = b"null"
+_MORE: Final = msgspec.json.Decoder(MoreOfMessage)
 
 _NO_TOKENS: Final = frozenset({"", "legacy-verify"})
 """What no handshake may present: nothing, and the word that scripts of the existing system gave their dummy account."""
@@ -63,10 +69,31 @@ CONVERSATION: Final = text(f"""
 select {ROW_COLUMNS} from conversations c where c.id = :id and c.account_id = :account_id
 """)  # noqa: S608 - column names of ours
 
+_WINDOW: Final = text("""
+select last_inbound_at, window_expires_at from conversations
+where id = :id and (account_id = any(:accounts)) <> :everywhere
+""")
+
+# What few messages have is one column of JSON, empty for most: it is looked up for the rows of the page only, hence
+# outside of the lateral with its limit. `reactor` is no key of the index here: an array of keys would cost more.
+# Reactions of ours are shown on their messages only.
 # Old rows may have any word, or none, as status, and no account: they are reached through their conversation.
 # One row without a message for an empty conversation, none for one out of reach.
 MESSAGES: Final = text(f"""
-select m.* from conversations c left join lateral (
+select m.id, m.conversation_id, m.direction, m.content_text, m."timestamp", m.wa_message_id, m.message_type, m.status,
+       m.media_id, m.media_mime_type, m.media_filename, m.error_message, m.actor, m.client_id, m.delivery_state,
+       m.content::text as content,
+       case when num_nonnulls(m.reply_to_wamid, m.media_id, m.amended_at, m.revoked_at, m.context, r.found) > 0 then
+         json_build_object(
+           'reply_to_wamid', m.reply_to_wamid, 'edited_at', {shown("m.amended_at")},
+           'revoked_at', {shown("m.revoked_at")}, 'context', m.context - 'identity_key_hash',
+           'reactions', coalesce(r.found, '[]'),
+           'reply_to_message_id', (select q.id from messages q where q.wa_message_id = m.reply_to_wamid
+                                     and q.conversation_id = m.conversation_id limit 1),
+           'media_state', (select f.state from media_files f where f.message_id = m.id))::text
+       end as more,
+       {OLD_TEXT} as is_old
+from conversations c left join lateral (
 select m.id, m.conversation_id, case when m.direction = 'outbound' then 'outbound' else 'inbound' end as direction,
        m.content_text, {shown('m."timestamp"')} as "timestamp", m.wa_message_id, m.message_type,
        case when m.status is null then null
@@ -74,14 +101,19 @@ select m.id, m.conversation_id, case when m.direction = 'outbound' then 'outboun
             when m.status in ('pending', 'sent', 'delivered', 'read', 'failed') then m.status
             else 'sent' end as status,
        m.media_id, m.media_mime_type, m.media_filename, m.error_message, m.author as actor, m.client_id,
-       o.state as delivery_state,
-       {OLD_TEXT} as is_old
+       o.state as delivery_state, m.content, m.reply_to_wamid, m.amended_at, m.revoked_at, m.context
 from messages m left join outbox o on o.id = m.id and o.account_id = c.account_id
 where m.conversation_id = c.id and (m.account_id = c.account_id or m.account_id is null)
-  and (m."timestamp", m.id) < (:at, :id)
+  and (m."timestamp", m.id) < (:at, :id) and (m.message_type is distinct from 'reaction' or o.id is null)
 order by m."timestamp" desc, m.id desc
 limit :limit
-) m on true
+) m on true left join lateral (
+  select json_agg(json_build_object('emoji', r.emoji, 'from', case r.reactor when 'business' then r.reactor
+                                    else 'contact' end, 'at', {shown("r.reacted_at")})) as found
+  from reactions r
+  where r.account_id = c.account_id and r.target_wamid = m.wa_message_id and r.emoji is not null
+    and (r.reactor = 'business' or r.reactor = c.contact_id::text)
+) r on true
 where c.id = :conversation_id and (c.account_id = any(:accounts)) <> :everywhere
 """)  # noqa: S608 - a constant of ours
 
@@ -89,13 +121,15 @@ where c.id = :conversation_id and (c.account_id = any(:accounts)) <> :everywhere
 _OF_A_MESSAGE: Final = """
 from messages m left join conversations c
   on c.id = m.conversation_id and (m.account_id = c.account_id or m.account_id is null)
-where m.id = :id
 """
-_OWNER_OF_MESSAGE: Final = text(f"select c.account_id, c.id {_OF_A_MESSAGE} and c.id is not null")
+# A file that the customer took back with its message stays in the store for nobody.
+_OWNER_OF_MESSAGE: Final = text(f"select c.account_id, c.id {_OF_A_MESSAGE} where m.id = :id and c.id is not null")
 MEDIA: Final = text(f"""
 select coalesce(c.account_id, m.account_id) as account_id, c.id as conversation_id, m.message_type, m.media_id,
-       m.media_mime_type as mime_type, m.media_filename as filename
-{_OF_A_MESSAGE} and coalesce(coalesce(c.account_id, m.account_id) = any(:accounts), false) <> :everywhere
+       m.media_mime_type as mime_type, m.media_filename as filename,
+       f.size, f.mime_type as stored_type, encode(f.sha256, 'hex') as sha256
+{_OF_A_MESSAGE} left join media_files f on f.message_id = m.id and f.state = 'stored' and m.revoked_at is null
+where m.id = :id and coalesce(coalesce(c.account_id, m.account_id) = any(:accounts), false) <> :everywhere
 """)
 
 # Messages without a row in the outbox were not sent from here, or by the existing system.
@@ -103,8 +137,10 @@ _OUTCOME: Final = text("""
 select m.id,
        coalesce(o.state, case when m.status in ('sent', 'delivered', 'read', 'failed') then m.status
                               when m.status = 'pending' then 'queued' else 'sent' end) as state,
+       coalesce(o.state = 'queued' and l.retries > 0 and l.attempts = 0, false) as is_postponed,
        coalesce(o.wamid, m.wa_message_id) as wamid, m.error_code, m.error_message, o.reason
 from messages m left join outbox o on o.id = m.id and o.account_id = :account_id
+left join lanes l on l.kind = 'send' and l.key = o.conversation_id::text
 where m.id = :id and m.account_id = :account_id and m.direction = 'outbound'
 """)
 
@@ -116,6 +152,7 @@ class PostgresQueries:
 
     def __init__(self, reader: Reader, sealer: Sealer) -> None:
         self._read = reader
+        self._notices = NoticeQueries(reader)
         self._sealer = sealer
 
     async def accounts(self, reach: Reach) -> list[AccountItem]:
@@ -140,7 +177,13 @@ class PostgresQueries:
 
     async def conversation(self, account_id: AccountId, conversation_id: ConversationId) -> ConversationRow | None:
         row = await self._read.row(CONVERSATION, account_id=account_id, id=conversation_id)
-        return None if row is None else ConversationRow(*row)
+        return None if row is None else row_of(row)
+
+    async def window(self, reach: Reach, conversation_id: ConversationId) -> Window | None:
+        row = await self._read.row(_WINDOW, id=conversation_id, **_within(reach))
+        if row is None:
+            return None
+        return Window(last_inbound_at=row.last_inbound_at, expires_at=row.window_expires_at)
 
     async def messages(
         self, reach: Reach, conversation_id: ConversationId, *, limit: int, before: Before | None
@@ -153,7 +196,13 @@ class PostgresQueries:
 
     async def contacts(self, search: str | None, *, limit: int, before: Before | None) -> list[ContactItem]:
         rows = await self._read.rows(CONTACTS, **matching(search), limit=limit, **position(before))
-        return [ContactItem(*row) for row in rows]
+        return [item_of(row) for row in rows]
+
+    async def notices_of(self, account_id: AccountId, *, limit: int, before: Before | None) -> list[NoticeItem]:
+        return await self._notices.of_account(account_id, limit=limit, before=before)
+
+    async def notices(self, reach: Reach, *, limit: int, before: Before | None) -> list[NoticeItem]:
+        return await self._notices.within(reach, limit=limit, before=before)
 
     async def bot_profile(self, account_id: AccountId) -> BotProfileRow | None:
         row = await self._read.row(SHOWN_PROFILE, account_id=account_id)
@@ -165,7 +214,12 @@ class PostgresQueries:
 
     async def media(self, reach: Reach, message_id: MessageId) -> MediaRow | None:
         row = await self._read.row(MEDIA, id=message_id, **_within(reach))
-        return None if row is None else MediaRow(**row._asdict())
+        if row is None:
+            return None
+        fields = row._asdict()
+        size, mime_type, sha256 = (fields.pop(name) for name in ("size", "stored_type", "sha256"))
+        stored = None if size is None else StoredFile(size=size, mime_type=mime_type, sha256=sha256)
+        return MediaRow(**fields, stored=stored)
 
     async def outcome(self, account_id: AccountId, message_id: MessageId) -> Outcome | None:
         row = await self._read.row(_OUTCOME, account_id=account_id, id=message_id)
@@ -196,13 +250,31 @@ def _within(reach: Reach) -> dict[str, bool | list[AccountId]]:
 
 
 def _line(row: AnyRow) -> ConversationItem:
-    display_name, number = row[-2:]
-    fields = (*row[:-2], None if number is None else ContactName(display_name, number))
-    return ConversationItem(*fields)
+    *columns, preferences, display_name, number = row
+    contact = None if number is None else ContactName(display_name, number)
+    return ConversationItem(*(*columns, preferences_of(preferences), contact))
 
 
 def _bubble(row: AnyRow) -> MessageItem:
-    item = MessageItem(*row[:-1])
-    if row.is_old and item.content_text is not None:
+    *columns, content, more, is_old = row
+    columns.append(None if content is None else msgspec.Raw(content.encode()))
+    if more is not None:
+        columns += _few(_MORE.decode(more))
+    item = MessageItem(*columns)
+    if is_old and item.content_text is not None:
         return msgspec.structs.replace(item, content_text=readable(item.message_type, item.content_text))
     return item
+
+
+def _few(more: MoreOfMessage) -> tuple[object, ...]:
+    """The fields of a `MessageItem` that few messages have."""
+    reactions = more.reactions
+    return (
+        more.reply_to_wamid,
+        more.edited_at,
+        more.revoked_at,
+        None if bytes(more.context) == _NULL else more.context,
+        tuple(sorted(reactions, key=lambda one: (one.at, one.sender))) if reactions else reactions,
+        more.reply_to_message_id,
+        more.media_state,
+    )

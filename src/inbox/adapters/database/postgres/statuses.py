@@ -6,13 +6,14 @@ conversations must be locked already, if they are needed at all; here come messa
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from inbox.adapters.database.postgres import reactions
 from inbox.adapters.database.postgres.lanes import NUDGE
 from inbox.domain.events import Event, MessageSettled, Signal, WorkWaiting
 from inbox.domain.ids import AccountId, ConversationId, MessageId
@@ -61,7 +62,7 @@ _LEARN: Final = text("""
 update messages m set wa_message_id = u.wamid
 from unnest(cast(:ids as uuid[]), cast(:wamids as text[])) u(id, wamid)
 where m.id = u.id and m.wa_message_id is null
-  and not exists (select from messages other where other.wa_message_id = u.wamid)
+  and not exists (select from messages other where other.wa_message_id = u.wamid and other.account_id = m.account_id)
 """)
 
 _KEEP: Final = text("""
@@ -127,7 +128,8 @@ where m.id = n.id
   and (m.status, m.sent_at, m.delivered_at, m.read_at, m.failed_at, m.error_code, m.error_message) is distinct from
       (n.status, least(m.sent_at, n.sent_at), least(m.delivered_at, n.delivered_at), least(m.read_at, n.read_at),
        least(m.failed_at, n.failed_at), n.error_code, n.error_message)
-returning m.id, m.account_id, m.conversation_id, m.status, m.wa_message_id, m.error_code, m.error_message
+returning m.id, m.account_id, m.conversation_id, m.status, m.wa_message_id, m.error_code, m.error_message,
+          m.message_type
 """).bindparams(
     words=list(FROM_META),
     shown=[status.value for status in FROM_META.values()],
@@ -188,11 +190,11 @@ class Heard(msgspec.Struct, kw_only=True):
     signals: list[Signal] = []
 
 
-class _Target(msgspec.Struct, frozen=True, kw_only=True):
-    """The message a status speaks about, as it was when it was locked."""
+class _Target(NamedTuple):
+    """The message a status speaks about, as it was when it was locked; a row of `_FIND` after its place."""
 
-    id: UUID
     by_op: bool
+    id: UUID
     account_id: UUID
     conversation_id: ConversationId | None
     wamid: str | None
@@ -204,11 +206,14 @@ class _Target(msgspec.Struct, frozen=True, kw_only=True):
         return self.by_op and self.wamid is not None and self.wamid != status.wamid
 
 
-async def hear(connection: AsyncConnection, statuses: Sequence[InboundStatus]) -> Heard:
-    """Keeps `statuses` and moves what they speak about. Those of messages that nobody knows yet are parked."""
+async def hear(connection: AsyncConnection, statuses: Sequence[InboundStatus], ops: Sequence[OpId | None]) -> Heard:
+    """Keeps `statuses` and moves what they speak about. Those of messages that nobody knows yet are parked.
+
+    `ops` are their op ids, as far as they are ours.
+    """
     if not statuses:
         return Heard()
-    targets = await _find(connection, statuses)
+    targets = await _find(connection, statuses, ops)
     pairs = [(target, status) for target, status in zip(targets, statuses, strict=True) if target]
     learned: dict[UUID, str] = {}
     for target, status in pairs:
@@ -216,27 +221,28 @@ async def hear(connection: AsyncConnection, statuses: Sequence[InboundStatus]) -
             learned.setdefault(target.id, status.wamid)
     if learned:
         await connection.execute(_LEARN, {"ids": list(learned), "wamids": list(learned.values())})
-    kept = [(row.wamid, row.status) for row in (await connection.execute(_KEEP, _rows(statuses, targets))).all()]
+    rows = (await connection.execute(_KEEP, _rows(statuses, targets))).all()
+    kept = {(row.wamid, row.status) for row in rows}
     new = {target.id for target, status in pairs if (status.wamid, status.status) in kept}
     waiting = learned.keys() | ({target.id for target, _ in pairs} - new)
     touched = new | learned.keys() | (await adopt(connection, waiting) if waiting else set())
     held = {str(t.conversation_id) for t, _ in pairs if t.id in touched and t.state in _WAITED_FOR}
     events, signals = await show(connection, touched, lanes=sorted(held))
     doubles = [_doubled(t, s) for t, s in pairs if t.is_other(s) and (s.wamid, s.status) in kept]
-    news = _news(zip(targets, statuses, strict=True), kept)
+    news = _news(zip(targets, statuses, strict=True), rows)
     return Heard(new=news, events=events + doubles, signals=signals)
 
 
-def _news(pairs: Iterable[tuple[_Target | None, InboundStatus]], kept: Sequence[tuple[str, str]]) -> list[NewStatus]:
+def _news(pairs: Iterable[tuple[_Target | None, InboundStatus]], kept: Iterable[Row[Any]]) -> list[NewStatus]:
     """One for each row that was kept; which message a status speaks about does not depend on its repetitions."""
     targets = {(status.wamid, status.status): target for target, status in pairs}
     return [
         NewStatus(
-            word=word,
-            is_parked=(target := targets[wamid, word]) is None,
+            word=row.status,
+            is_parked=(target := targets[row.wamid, row.status]) is None,
             traceparent=target.traceparent if target else None,
         )
-        for wamid, word in kept
+        for row in kept
     ]
 
 
@@ -259,13 +265,16 @@ async def show(
     nudged = (await connection.execute(NUDGE, {"kind": WorkKind.SEND.value, "keys": lanes})).rowcount if lanes else 0
     moved = {row.id: row for row in (await connection.execute(_ECHO, {"ids": ids})).all()}
     events = [changed(row, moved[row.id].state if row.id in moved else None) for row in shown]
+    tapped = [row.id for row in shown if row.message_type == "reaction" and row.status != Status.FAILED]
+    events += await reactions.taken(connection, tapped)
     signals: list[Signal] = [MessageSettled(MessageId(row.id)) for row in moved.values() if row.was in _OPEN]
     return events, signals + ([WorkWaiting(WorkKind.SEND)] if nudged else [])
 
 
-async def _find(connection: AsyncConnection, statuses: Sequence[InboundStatus]) -> list[_Target | None]:
+async def _find(
+    connection: AsyncConnection, statuses: Sequence[InboundStatus], ops: Sequence[OpId | None]
+) -> list[_Target | None]:
     """For each status its message, locked: by op id, else by wamid."""
-    ops = [OpId.parse(status.op_id) for status in statuses]
     values = {
         "numbers": [status.phone_number_id for status in statuses],
         "wamids": [status.wamid for status in statuses],
@@ -273,18 +282,10 @@ async def _find(connection: AsyncConnection, statuses: Sequence[InboundStatus]) 
         "attempts": [op.attempt if op and op.attempt <= _MOST_ATTEMPTS else None for op in ops],
     }
     found: list[_Target | None] = [None] * len(statuses)
-    for row in (await connection.execute(_FIND, values)).all():
-        known = found[row.place]
-        if known is None or row.by_op:
-            found[row.place] = _Target(
-                id=row.id,
-                by_op=row.by_op,
-                account_id=row.account_id,
-                conversation_id=row.conversation_id,
-                wamid=row.wa_message_id,
-                state=row.state,
-                traceparent=row.traceparent,
-            )
+    for place, *fields in (await connection.execute(_FIND, values)).all():
+        target = _Target._make(fields)
+        if found[place] is None or target.by_op:
+            found[place] = target
     return found
 
 

@@ -1,8 +1,8 @@
 """The schema after the newest revision: what `alembic check` compares, and what statements are built from.
 
-The eleven tables of the existing system, with their constraint names, then the ones that `work_tables` adds. Times are
-timestamptz, ids uuid, texts `text`; vocabularies are text with a check, so that old rows with other words stay readable
-where there is none.
+The eleven tables of the existing system, with their constraint names, then those that `work_tables`, `team_tables`,
+`process_tables` and `inbound_tables` add. Times are timestamptz, ids uuid, texts `text`; vocabularies are text with a
+check, so that old rows with other words stay readable where there is none.
 """
 
 from datetime import datetime
@@ -20,6 +20,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -43,9 +44,9 @@ def row_id() -> Column[UUID]:
     return Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()"))
 
 
-def moment(name: str) -> Column[datetime]:
+def moment(name: str, *, nullable: bool = True) -> Column[datetime]:
     """A time that may be unknown."""
-    return Column(name, DateTime(timezone=True))
+    return Column(name, DateTime(timezone=True), nullable=nullable)
 
 
 def moment_now(name: str, *, nullable: bool = False) -> Column[datetime]:
@@ -84,6 +85,8 @@ whatsapp_accounts: Final = Table(
     moment("paused_at"),
     Column("paused_reason", Text),
     Column("app_secret_sealed", LargeBinary),
+    Column("portfolio_id", Text),
+    moment("last_webhook_at"),
     Index("whatsapp_accounts_verify_token_digest", "verify_token_digest"),
 )
 
@@ -96,6 +99,8 @@ contacts: Final = Table(
     moment_now("created_at", nullable=True),
     moment("name_at"),
     flag("is_named_by_person", default="false"),
+    Column("username", Text),
+    flag("is_listed", default="true"),
     Index("contacts_created", text("created_at DESC"), text("id DESC")),
 )
 
@@ -119,6 +124,7 @@ conversations: Final = Table(
     number("epoch"),
     moment("handed_over_at"),
     Column("handover_reason", Text),
+    moment("free_entry_until"),
     Index("conversations_account_client_unique", "account_id", "client_number", unique=True),
     Index("idx_conversations_account_updated", "account_id", text("updated_at DESC"), text("id DESC")),
     Index("idx_conversations_contact", "contact_id"),
@@ -132,7 +138,7 @@ messages: Final = Table(
     Column("direction", Text, nullable=False),
     Column("content_text", Text),
     moment_now("timestamp", nullable=True),
-    Column("wa_message_id", Text, unique=True),
+    Column("wa_message_id", Text),
     Column("message_type", Text),
     Column("status", Text),
     Column("media_id", Text),
@@ -151,8 +157,15 @@ messages: Final = Table(
     moment("read_at"),
     moment("failed_at"),
     Column("reply_to_wamid", Text),
+    Column("context", JSONB),
+    Column("content_rank", SmallInteger, nullable=False, server_default=text("10")),
+    Column("original_content", JSONB),
+    moment("amended_at"),
+    moment("revoked_at"),
     CheckConstraint("author in ('contact', 'human', 'bot', 'system', 'phone')", name="author"),
     Index("idx_messages_conversation_timestamp", "conversation_id", text('"timestamp" DESC'), text("id DESC")),
+    Index("messages_wamid_account", "wa_message_id", "account_id", unique=True),
+    Index("messages_referral", "conversation_id", "timestamp", postgresql_where=text("context ? 'referral'")),
 )
 
 app_permissions: Final = Table(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -10,12 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from inbox.adapters.database.postgres import audit, event_log, ingest, lanes
 from inbox.adapters.database.postgres.accounts import PostgresAccounts
 from inbox.adapters.database.postgres.api_keys import PostgresApiKeys
+from inbox.adapters.database.postgres.archive import PostgresArchive, PostgresReplays
 from inbox.adapters.database.postgres.bot import PostgresBot
 from inbox.adapters.database.postgres.contacts import PostgresContacts
 from inbox.adapters.database.postgres.conversations import PostgresConversations
-from inbox.adapters.database.postgres.deliveries import PostgresDeliveries
+from inbox.adapters.database.postgres.deliveries import STORE_SECONDS, PostgresDeliveries
+from inbox.adapters.database.postgres.delivery_outcomes import DeliveryOutcomes
 from inbox.adapters.database.postgres.engine import database_errors, forget_failure, has_failed
 from inbox.adapters.database.postgres.local_accounts import PostgresLocalAccounts
+from inbox.adapters.database.postgres.media_files import PostgresMediaFiles
 from inbox.adapters.database.postgres.members import CHANGE_RIGHTS, PostgresMembers
 from inbox.adapters.database.postgres.messages import PostgresMessages
 from inbox.adapters.database.postgres.operations import PostgresOperations
@@ -23,6 +26,7 @@ from inbox.adapters.database.postgres.outbox import PostgresOutbox
 from inbox.adapters.database.postgres.queries import PostgresQueries
 from inbox.adapters.database.postgres.queries_team import PostgresTeam
 from inbox.adapters.database.postgres.reading import Reader
+from inbox.adapters.database.postgres.retention import PostgresRetention
 from inbox.adapters.database.postgres.roles import PostgresRoles
 from inbox.domain.audit import AuditEntry
 from inbox.domain.errors import CommitUnknown, DatabaseTimeout
@@ -32,12 +36,23 @@ from inbox.domain.work import Lane, WorkKind
 from inbox.kit.boundaries import forbid_open_transaction, inside_transaction
 from inbox.kit.sealing import Sealer
 from inbox.ports.database import Deliveries, Outbox, Work
+from inbox.ports.deliveries import Archive, Replays, Retention
 from inbox.ports.events import Events
 from inbox.ports.local_accounts import LocalAccounts
 from inbox.ports.monitoring import Operations
 from inbox.ports.queries import Queries
 from inbox.ports.records import Applied, InboundBatch
-from inbox.ports.repositories import Accounts, ApiKeys, Bot, Contacts, Conversations, Members, Messages, Roles
+from inbox.ports.repositories import (
+    Accounts,
+    ApiKeys,
+    Bot,
+    Contacts,
+    Conversations,
+    MediaFiles,
+    Members,
+    Messages,
+    Roles,
+)
 from inbox.ports.team import Team
 
 
@@ -49,17 +64,19 @@ class PostgresTransaction:
         self.contacts: Contacts = PostgresContacts(connection)
         self.conversations: Conversations = PostgresConversations(connection)
         self.messages: Messages = PostgresMessages(connection)
+        self.media_files: MediaFiles = PostgresMediaFiles(connection)
         self.members: Members = PostgresMembers(connection)
         self.roles: Roles = PostgresRoles(connection)
         self.api_keys: ApiKeys = PostgresApiKeys(connection)
         self.bot: Bot = PostgresBot(connection)
         self.local_accounts: LocalAccounts = PostgresLocalAccounts(connection, sealer)
+        self.replays: Replays = PostgresReplays(connection)
         self.signals: list[Signal] = []
         self._connection = connection
         self._events: list[Event] = []
         self._audited: list[AuditEntry] = []
         self._held = lanes.HeldLanes(connection)
-        self._outcomes = ingest.DeliveryOutcomes(connection)
+        self._outcomes = DeliveryOutcomes(connection)
         self._ingested = ingest.Ingested()
 
     async def apply(self, batch: InboundBatch) -> Applied:
@@ -115,27 +132,36 @@ class PostgresDatabase:
         sealer: Sealer,
         events: Events,
         counted: Callable[[ingest.Ingested], None] = lambda _: None,
+        *,
+        intake_every: float = 0.0,
+        intake_within: float = STORE_SECONDS,
     ) -> None:
         """`intake` is a small pool of its own, so that a webhook never waits behind a screen.
 
-        `counted` is told what became of deliveries, after the commit.
+        `counted` is told what became of deliveries, after the commit. `intake_every` is the least time in seconds
+        between two commits of webhooks, and none takes more than `intake_within`.
         """
-        self._deliveries = PostgresDeliveries(engine, intake, events)
+        self._deliveries = PostgresDeliveries(engine, intake, events, every=intake_every, within=intake_within)
         self.deliveries: Deliveries = self._deliveries
         self.work: Work = lanes.PostgresWork(engine)
-        self.outbox: Outbox = PostgresOutbox(engine, sealer, events)
+        self._outbox = PostgresOutbox(engine, sealer, events)
+        self.outbox: Outbox = self._outbox
         reader = Reader(engine)
         self.queries: Queries = PostgresQueries(reader, sealer)
         self.team: Team = PostgresTeam(reader)
         self.operations: Operations = PostgresOperations(reader)
+        self.archive: Archive = PostgresArchive(reader)
+        self.retention: Retention = PostgresRetention(engine)
         self._engine = engine
         self._sealer = sealer
         self._events = events
         self._counted = counted
 
-    def running(self) -> AbstractAsyncContextManager[None]:
-        """Webhooks can be stored inside. Entered once, by main, never in a transaction."""
-        return self._deliveries.running()
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Webhooks can be stored and messages sent inside. Entered once, by main, never in a transaction."""
+        async with self._outbox.running(), self._deliveries.running():
+            yield
 
     @asynccontextmanager
     async def transaction(self, *, within: float = 5.0) -> AsyncIterator[PostgresTransaction]:

@@ -10,11 +10,14 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Double,
     ForeignKey,
     Identity,
     Index,
     Integer,
+    Interval,
     LargeBinary,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -58,6 +61,8 @@ deliveries: Final = Table(
     count("tries"),
     moment("done_at"),
     Column("traceparent", Text),
+    count("replays"),
+    moment("replayed_at"),
     CheckConstraint("state in ('open', 'done', 'quarantined', 'unrouted')", name="state"),
     Index("deliveries_open", "lane", "id", postgresql_where=text("state = 'open'")),
     Index("deliveries_done", "done_at", postgresql_where=text("state = 'done'")),
@@ -76,6 +81,8 @@ quarantined_items: Final = Table(
     UniqueConstraint("delivery_id", "position"),
 )
 
+_OPEN_SENDS: Final = "kind = 'send' and ver > done and parked is null"
+
 lanes: Final = Table(
     "lanes",
     metadata,
@@ -91,8 +98,29 @@ lanes: Final = Table(
     count("retries"),
     Column("parked", Text),
     Column("traceparent", Text),
+    Column("priority", SmallInteger, nullable=False, server_default=text("0")),
+    moment("pair_at"),
+    Column("pair_refusals", SmallInteger, nullable=False, server_default=text("0")),
     Index("lanes_due", "kind", "due", postgresql_where=text("ver > done and parked is null")),
+    Index("lanes_sends", "account_id", "priority", "due", postgresql_where=text(f"{_OPEN_SENDS} and attempts = 0")),
+    Index("lanes_send_suspects", "due", postgresql_where=text(f"{_OPEN_SENDS} and attempts > 0")),
     postgresql_with={"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.02, "autovacuum_vacuum_threshold": 500},
+)
+
+number_paces: Final = Table(
+    "number_paces",
+    metadata,
+    Column("account_id", ForeignKey("whatsapp_accounts.id", ondelete="CASCADE"), primary_key=True),
+    Column("ceiling", Double, nullable=False, server_default=text("80")),
+    Column("learned", Double),
+    moment("learned_at"),
+    moment("free_at"),
+    number("taken"),
+    Column("pair_every", Interval, nullable=False, server_default=text("'00:00:06'")),
+    count("pair_burst", default=45),
+    CheckConstraint("ceiling between 1 and 10000", name="ceiling"),
+    CheckConstraint("pair_every >= interval '0' and pair_burst >= 1", name="pair"),
+    postgresql_with={"fillfactor": 50},
 )
 
 message_statuses: Final = Table(
@@ -163,6 +191,7 @@ outbox: Final = Table(
     Index("outbox_claimed", "lease_until", postgresql_where=text("state = 'claimed'")),
     Index("outbox_unknown", "unknown_until", postgresql_where=text("state = 'unknown'")),
     Index("outbox_unconfirmed", "updated_at", postgresql_where=text("state = 'unconfirmed'")),
+    Index("outbox_accepted", "account_id", "updated_at", postgresql_where=text("state = 'accepted'")),
 )
 
 idempotency_keys: Final = Table(

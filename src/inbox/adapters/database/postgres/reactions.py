@@ -1,0 +1,141 @@
+"""Reactions: of each person on each message the newest counts, and one that was taken back stays as an empty one.
+
+The message may come later, or never. Who reacted is a contact, or the business; readers show reactions of the two
+sides of a conversation only.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Row, TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from inbox.domain.contacts import Address
+from inbox.domain.events import Event
+from inbox.domain.ids import AccountId, ConversationId
+from inbox.domain.inbound import Reaction
+from inbox.kit.paging import format_time
+
+BUSINESS: Final = "business"
+"""The reactor of what was tapped on our side."""
+
+# Ties are decided as Python compares texts, whatever the collation of the database.
+_IS_NEWER: Final = """
+(excluded.reacted_at, excluded.wamid collate "C") > (reactions.reacted_at, reactions.wamid collate "C")
+"""
+
+_STORE: Final = text(f"""
+insert into reactions (account_id, target_wamid, reactor, emoji, wamid, reacted_at)
+select u.account_id, u.target, u.reactor, u.emoji, u.wamid, u.at
+from unnest(cast(:accounts as uuid[]), cast(:targets as text[]), cast(:reactors as text[]), cast(:emojis as text[]),
+            cast(:wamids as text[]), cast(:times as timestamptz[])) u(account_id, target, reactor, emoji, wamid, at)
+order by u.account_id, u.target, u.reactor
+on conflict (account_id, target_wamid, reactor) do update
+set emoji = excluded.emoji, wamid = excluded.wamid, reacted_at = excluded.reacted_at
+where {_IS_NEWER}
+returning account_id, target_wamid, reactor
+""")  # noqa: S608 - a constant of ours
+
+# What WhatsApp took of us. Of several on one message the newest is meant.
+_STORE_OURS: Final = text(f"""
+insert into reactions (account_id, target_wamid, reactor, emoji, wamid, reacted_at)
+select distinct on (m.account_id, m.content->>'wamid')
+       m.account_id, m.content->>'wamid', 'business', m.content->>'emoji', coalesce(m.wa_message_id, m.id::text),
+       m."timestamp"
+from messages m
+where m.id = any(cast(:ids as uuid[])) and m.content->>'type' in ('reaction', 'reaction_removal')
+order by m.account_id, m.content->>'wamid', m."timestamp" desc, m.id desc
+on conflict (account_id, target_wamid, reactor) do update
+set emoji = excluded.emoji, wamid = excluded.wamid, reacted_at = excluded.reacted_at
+where {_IS_NEWER}
+returning account_id, target_wamid, reactor
+""")  # noqa: S608 - a constant of ours
+
+_SHOWN: Final = text("""
+select c.account_id, c.id as conversation_id, m.id, r.reactor, r.emoji, r.reacted_at
+from unnest(cast(:accounts as uuid[]), cast(:targets as text[]), cast(:reactors as text[]))
+  u(account_id, target, reactor)
+join reactions r on r.account_id = u.account_id and r.target_wamid = u.target and r.reactor = u.reactor
+join messages m on m.wa_message_id = u.target
+join conversations c on c.id = m.conversation_id and c.account_id = u.account_id
+where (m.account_id = c.account_id or m.account_id is null) and u.reactor in ('business', c.contact_id::text)
+order by m.id, r.reactor
+""")
+
+_FOLLOW: Final = text(f"""
+with gone as (
+  delete from reactions where reactor = cast(:loser as text)
+  returning account_id, target_wamid, emoji, wamid, reacted_at
+)
+insert into reactions (account_id, target_wamid, reactor, emoji, wamid, reacted_at)
+select account_id, target_wamid, cast(:winner as text), emoji, wamid, reacted_at
+from gone order by account_id, target_wamid
+on conflict (account_id, target_wamid, reactor) do update
+set emoji = excluded.emoji, wamid = excluded.wamid, reacted_at = excluded.reacted_at
+where {_IS_NEWER}
+""")  # noqa: S608 - a constant of ours
+
+
+async def apply(
+    connection: AsyncConnection,
+    reactions: Sequence[Reaction],
+    accounts: Mapping[str, UUID],
+    contacts: Mapping[tuple[str, Address], UUID],
+) -> list[Event]:
+    """Stores `reactions`; tells those that changed something on a message that is there."""
+    newest: dict[tuple[UUID, str, str], Reaction] = {}
+    for reaction in reactions:
+        number, who = reaction.phone_number_id, reaction.customer
+        reactor = BUSINESS if who is None else str(contacts[number, who])
+        key = (accounts[number], reaction.target, reactor)
+        known = newest.get(key)
+        if known is None or (reaction.at, reaction.wamid) > (known.at, known.wamid):
+            newest[key] = reaction
+    if not newest:
+        return []
+    columns = {
+        "accounts": [account for account, _, _ in newest],
+        "targets": [target for _, target, _ in newest],
+        "reactors": [reactor for _, _, reactor in newest],
+        "emojis": [reaction.emoji for reaction in newest.values()],
+        "wamids": [reaction.wamid for reaction in newest.values()],
+        "times": [reaction.at for reaction in newest.values()],
+    }
+    return await _changed(connection, _STORE, columns)
+
+
+async def taken(connection: AsyncConnection, message_ids: Collection[UUID]) -> list[Event]:
+    """Shows the reactions of ours that these messages are: WhatsApp took them. The messages are locked."""
+    return await _changed(connection, _STORE_OURS, {"ids": list(message_ids)}) if message_ids else []
+
+
+async def _changed(connection: AsyncConnection, statement: TextClause, values: Mapping[str, Any]) -> list[Event]:
+    changed = (await connection.execute(statement, values)).all()
+    if not changed:
+        return []
+    scope = {
+        "accounts": [row.account_id for row in changed],
+        "targets": [row.target_wamid for row in changed],
+        "reactors": [row.reactor for row in changed],
+    }
+    return [_told(row) for row in (await connection.execute(_SHOWN, scope)).all()]
+
+
+async def follow(connection: AsyncConnection, loser: UUID, winner: UUID) -> None:
+    """The reactions of a contact that becomes part of another one. Both are locked."""
+    await connection.execute(_FOLLOW, {"loser": str(loser), "winner": str(winner)})
+
+
+def _told(row: Row[Any]) -> Event:
+    return Event(
+        account_id=AccountId(row.account_id),
+        conversation_id=ConversationId(row.conversation_id),
+        kind="message.reaction",
+        body={
+            "id": str(row.id),
+            "emoji": row.emoji,
+            "from": "business" if row.reactor == BUSINESS else "contact",
+            "at": format_time(row.reacted_at),
+        },
+    )

@@ -1,0 +1,109 @@
+"""Old rows go in small steps: each is one short statement of its own that passes by rows in use, so nobody waits."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import TextClause, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from inbox.adapters.database.postgres.engine import autocommit, database_errors
+from inbox.ports.deliveries import DISCARDED, Sweep
+
+_KEY: Final = 0x57_41_49_53_57_45_45_50
+"""Of the advisory lock: a number of ours that no other program is likely to use."""
+
+_TRY: Final = text("select pg_try_advisory_lock(:key)").bindparams(key=_KEY)
+_LEAVE: Final = text("select pg_advisory_unlock(:key)").bindparams(key=_KEY)
+
+# Those with items that nobody has decided about stay, and are passed by but once: the next step begins where this one
+# ended.
+_DELIVERIES: Final = text(f"""
+with old as (
+  select id, done_at from deliveries d
+  where state = 'done' and done_at >= :begin and done_at < now() - cast(:age as interval)
+    and (reason = '{DISCARDED}' or not exists (select from quarantined_items q where q.delivery_id = d.id))
+  order by done_at limit :limit for update skip locked
+), removed as (
+  delete from deliveries using old where deliveries.id = old.id returning old.done_at
+)
+select count(*) as removed, max(done_at) as reached from removed
+""")  # noqa: S608 - a constant of ours
+
+
+def _step(table: str, key: str, condition: str) -> TextClause:
+    return text(f"""
+      with old as (
+        select {key} as key from {table} where {condition} limit :limit for update skip locked
+      ), removed as (
+        delete from {table} using old where {key} = old.key returning 1
+      )
+      select count(*) as removed, cast(null as timestamptz) as reached from removed
+    """)  # noqa: S608 - constants of ours
+
+
+_OLDER: Final = "< now() - cast(:age as interval)"
+
+_STEPS: Final = {
+    Sweep.DELIVERIES: _DELIVERIES,
+    Sweep.DISCARDED: _step(
+        "deliveries",
+        "deliveries.id",
+        f"state in ('quarantined', 'unrouted') and reason = '{DISCARDED}' and done_at {_OLDER}",
+    ),
+    Sweep.PARKED_STATUSES: _step(
+        "message_statuses", "message_statuses.id", f"message_id is null and received_at {_OLDER}"
+    ),
+    Sweep.IDEMPOTENCY_KEYS: _step("idempotency_keys", "idempotency_keys.ctid", f"created_at {_OLDER}"),
+    Sweep.LOGIN_ATTEMPTS: _step("login_attempts", "login_attempts.ctid", f"window_start {_OLDER}"),
+    Sweep.SESSIONS: _step("local_sessions", "local_sessions.id", f"not_after {_OLDER}"),
+    Sweep.PROCESSES: _step("processes", "processes.id", f"seen_at {_OLDER}"),
+    Sweep.MEDIA_FAILURES: _step("media_failures", "media_failures.ctid", f"at {_OLDER}"),
+}
+
+
+class PostgresRetention:
+    """The lock belongs to a connection: with it the right ends, whatever becomes of the process."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = autocommit(engine)
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator["PostgresSweeper | None"]:
+        with database_errors():
+            async with self._engine.connect() as connection:
+                if not (await connection.execute(_TRY)).scalar_one():
+                    yield None
+                    return
+                try:
+                    yield PostgresSweeper(connection)
+                finally:
+                    await _leave(connection)
+
+
+async def _leave(connection: AsyncConnection) -> None:
+    """Without an error of its own, which would take the place of a cancellation. A broken connection has no right."""
+    if connection.invalidated:
+        return
+    try:
+        await connection.execute(_LEAVE)
+    except SQLAlchemyError:
+        await connection.invalidate()
+
+
+class PostgresSweeper:
+    """Of one sweep: it remembers how far it came."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self._reached = datetime(1970, 1, 1, tzinfo=UTC)
+
+    async def remove(self, what: Sweep, age: timedelta, limit: int) -> int:
+        values = {"age": age, "limit": limit}
+        if what is Sweep.DELIVERIES:
+            values |= {"begin": self._reached}
+        row = (await self._connection.execute(_STEPS[what], values)).one()
+        self._reached = row.reached or self._reached
+        return int(row.removed)
