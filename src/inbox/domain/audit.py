@@ -38,6 +38,11 @@ class Action(StrEnum):
     KEYS_ROTATED = "keys.rotated"
     CIRCUIT_RESET = "circuit_breaker.reset"
     CACHE_CLEARED = "cache.cleared"
+    DELIVERY_READ = "delivery.read"
+    DELIVERY_REPLAYED = "delivery.replayed"
+    DELIVERY_DISCARDED = "delivery.discarded"
+    MESSAGE_RESENT = "message.resent"
+    MESSAGE_DISCARDED = "message.discarded"
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):

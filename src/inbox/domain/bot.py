@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from inbox.domain.content import Content, Other
+from inbox.domain.content import Call, Content, Notice, Other
 from inbox.domain.ids import AccountId, ConversationId
 
 FALLBACK: Final = "Je me renseigne auprès d\u2019un collègue et je reviens vers vous au plus vite."
@@ -18,6 +18,8 @@ MAX_REPLY: Final = 1000
 _LONGEST_QUOTE: Final = 3_500
 _MAX_NAME: Final = 100
 TURN_AGE_SECONDS: Final = 120.0
+MODEL_WAIT_SECONDS: Final = 30.0
+"""So long may a message wait for a model that is not asked because it failed too often. Then a person goes on."""
 """A message that waited longer is answered by a person."""
 
 
@@ -145,8 +147,14 @@ _SILENT: Final = frozenset({"reaction", "system", "status"})
 
 
 def wakes_bot(content: Content) -> bool:
-    """True if a person would answer this: the bot looks at the conversation. Reactions and notices wake nobody."""
-    return not (isinstance(content, Other) and content.kind in _SILENT)
+    """True if a person would answer this: the bot looks at the conversation. Notices and calls wake nobody."""
+    match content:
+        case Notice() | Call():
+            return False
+        case Other(kind=kind):
+            return kind not in _SILENT
+        case _:
+            return True
 
 
 def asks_for_human(reply: str) -> bool:

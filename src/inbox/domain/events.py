@@ -24,7 +24,7 @@ class WorkWaiting(msgspec.Struct, frozen=True, tag="work"):
 
 
 class MessageSettled(msgspec.Struct, frozen=True, tag="settled"):
-    """The outcome of a send may be known now."""
+    """The outcome of a send may be known now, or it was given back to wait."""
 
     message_id: MessageId
 

@@ -86,6 +86,21 @@ class WhatsAppTimeout(InboxError):
     code = "whatsapp_timeout"
 
 
+class DeliveryNotFound(InboxError):
+    """Nothing with this id was delivered, or it is so old that it was removed."""
+
+    kind = Kind.NOT_FOUND
+    code = "delivery_not_found"
+
+
+class DeliveryNotSetAside(InboxError):
+    """Nothing of the delivery waits for a decision."""
+
+    kind = Kind.CONFLICT
+    code = "delivery_not_set_aside"
+    message = "Nothing of this delivery was set aside."
+
+
 # --- the language model -----------------------------------------------------------------------------------------------
 
 

@@ -20,13 +20,15 @@ class WorkKind(StrEnum):
     INGEST = "ingest"
     SEND = "send"
     TURN = "turn"
+    MEDIA = "media"
 
 
 class Lane(msgspec.Struct, frozen=True, kw_only=True):
     """A claimed lane. `fence` is the proof of the claim: a finish with an older one is refused.
 
     `attempts` counts claims from which no worker came back, this one included; `retries` orderly failures in a row.
-    `traceparent` (W3C) names the trace that the last enqueue belongs to, if there is one.
+    `traceparent` (W3C) names the trace that the last enqueue belongs to, if there is one. `pair_refusals` counts how
+    often in a row WhatsApp found that the customer of a send lane gets too much.
     """
 
     kind: WorkKind
@@ -37,6 +39,7 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
     retries: int = 0
     account_id: AccountId | None = None
     traceparent: str | None = None
+    pair_refusals: int = 0
 
     @property
     def is_suspect(self) -> bool:

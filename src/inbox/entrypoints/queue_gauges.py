@@ -5,18 +5,20 @@ All processes look at the same database and show the same: to be aggregated with
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
 
-from inbox.domain.errors import InboxError
 from inbox.domain.work import WorkKind
+from inbox.entrypoints.worker import going_on
 from inbox.kit.telemetry import Metrics
 from inbox.ports.database import Database
+from inbox.ports.monitoring import SilentNumber
 
 _EVERY: Final = 5.0
+_WARNED_EVERY: Final = 3600.0
 
 _log = structlog.stdlib.get_logger("inbox.queues")
 
@@ -28,6 +30,7 @@ class QueueGauges:
         self._database = database
         self._meters = metrics.pipeline
         self._now = now
+        self._warned: dict[str, float] = {}
 
     @asynccontextmanager
     async def running(self, *, every: float = _EVERY) -> AsyncIterator[None]:
@@ -66,18 +69,31 @@ class QueueGauges:
                 "on_wire": sends.on_wire,
                 "unknown": sends.unknown,
                 "unconfirmed": sends.unconfirmed,
+                "paused_accounts": sends.paused_accounts,
             },
             sends.oldest_seconds,
         )
         self._meters.backlog("statuses", {"parked": parked})
+        silent = await self._database.operations.silent_numbers()
+        self._meters.silent_numbers(len(silent))
+        self._warn(silent)
         self._meters.queues_read(self._now())
+
+    def _warn(self, silent: Sequence[SilentNumber]) -> None:
+        """Once an hour for each number, by this process."""
+        now = self._now()
+        self._warned = {number: at for number, at in self._warned.items() if now - at < _WARNED_EVERY}
+        for number in silent:
+            if number.phone_number_id not in self._warned:
+                self._warned[number.phone_number_id] = now
+                _log.warning(
+                    "number_is_silent",
+                    account_id=str(number.account_id),
+                    sent_at=number.sent_at.isoformat(),
+                    last_webhook_at=number.last_webhook_at and number.last_webhook_at.isoformat(),
+                )
 
     async def _keep_reading(self, every: float) -> None:
         while True:
-            try:
-                await self.read()
-            except InboxError as error:
-                _log.warning("queues_not_read", code=error.code)
-            except Exception:  # noqa: BLE001 - the boundary: a bug must not end the watch
-                _log.exception("queues_not_read")
+            await going_on("queues_not_read", self.read)
             await asyncio.sleep(every)

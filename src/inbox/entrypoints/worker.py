@@ -7,8 +7,8 @@ worked on alone next time. No failure ends a loop.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -21,30 +21,39 @@ from inbox.domain.work import Lane, WorkKind, back_off
 from inbox.kit.telemetry import Metrics
 from inbox.ports.database import Database
 from inbox.ports.events import Events
+from inbox.ports.monitoring import Gate
 from inbox.ports.records import HeadTaken
 from inbox.services.bot import Bot
 from inbox.services.ingest import Ingest
+from inbox.services.media_files import MediaFiles
 from inbox.services.outbound import Outbound
 
 RETRIED: Final = frozenset({Kind.THROTTLED, Kind.UPSTREAM, Kind.UNAVAILABLE, Kind.TIMEOUT, Kind.UNCERTAIN})
 """Kinds that pass by themselves: the lane is due again after a back-off."""
 _INGEST_LANES: Final = 64
+_SHORT_REST: Final = 0.05
+_PARTS: Final = 8
+_FEWEST: Final = 2
+_COMPANY_SECONDS: Final = 0.01
 
 _log = structlog.stdlib.get_logger("inbox.worker")
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How many sends and bot turns are worked on at once, and the rhythm of the loops in seconds.
+    """How many sends, bot turns and fetches of files are worked on at once, and the rhythm of the loops in seconds.
 
-    `poll` is the longest rest, `drain` the time for work in hand after `stop`.
+    `poll` is the longest rest, `drain` the time for work in hand after `stop`. `gates` are the circuits behind sends
+    and turns, if there are any.
     """
 
     sends: int
     turns: int
+    fetches: int = 4
     poll: float = 0.25
     heartbeat: float = 5.0
     reap: float = 2.0
     drain: float = 20.0
+    gates: Mapping[WorkKind, Gate] = {}
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +67,15 @@ Start: TypeAlias = Callable[[Sequence[Lane]], Awaitable[Sequence[Job]]]
 """Makes jobs of claimed lanes."""
 
 
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """Who does the work of each kind."""
+
+    ingest: Ingest
+    outbound: Outbound
+    bot: Bot
+    media_files: MediaFiles
+
+
 class Worker:
     """Runs until it is told to stop, then finishes what is on the wire."""
 
@@ -67,20 +85,22 @@ class Worker:
         events: Events,
         metrics: Metrics,
         limits: Limits,
-        *,
-        ingest: Ingest,
-        outbound: Outbound,
-        bot: Bot,
+        services: Services,
     ) -> None:
         self._database = database
         self._events = events
         self._metrics = metrics
         self._limits = limits
-        self._ingest = ingest
-        self._outbound = outbound
-        self._bot = bot
+        self._ingest = services.ingest
+        self._outbound = services.outbound
+        self._bot = services.bot
+        self._media_files = services.media_files
+        self._gates = limits.gates
         self._spans = metrics.spans
         self._wakes = {kind: asyncio.Event() for kind in WorkKind}
+        self._rests = dict.fromkeys(WorkKind, _SHORT_REST)
+        self._is_short = dict.fromkeys(WorkKind, False)
+        self._leases: dict[WorkKind, dict[tuple[str, int], Lane]] = {kind: {} for kind in WorkKind}
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -93,32 +113,56 @@ class Worker:
         """Works until `stop`."""
         async with asyncio.TaskGroup() as group:
             listener = group.create_task(self._listen())
-            keeper = group.create_task(self._every(self._limits.reap, self._reap))
+            keepers = [group.create_task(self._every(self._limits.reap, self._reap))]
+            keepers += [
+                group.create_task(self._every(self._limits.heartbeat, partial(self._extend, kind))) for kind in WorkKind
+            ]
+            resumed = {WorkKind.SEND: self._outbound.resume, WorkKind.TURN: self._bot.resume}
+            followers = [
+                group.create_task(self._follow(kind, gate, resumed[kind])) for kind, gate in self._gates.items()
+            ]
             loops = [
                 group.create_task(self._loop(WorkKind.INGEST, self._ingest_jobs, slots=1, lanes=_INGEST_LANES)),
                 group.create_task(self._loop(WorkKind.SEND, self._send_jobs, slots=self._limits.sends)),
                 group.create_task(self._loop(WorkKind.TURN, self._turn_jobs, slots=self._limits.turns)),
+                group.create_task(self._loop(WorkKind.MEDIA, self._media_jobs, slots=self._limits.fetches)),
             ]
             await asyncio.gather(*loops)
-            listener.cancel()
-            keeper.cancel()
+            for task in (listener, *keepers, *followers):
+                task.cancel()
 
     # --- loops --------------------------------------------------------------------------------------------------------
 
     async def _loop(self, kind: WorkKind, start: Start, *, slots: int, lanes: int = 1) -> None:
         """Claims lanes for free slots, `lanes` for each, and runs what `start` makes of them side by side."""
         running: set[asyncio.Task[None]] = set()
+        trials: set[asyncio.Task[None]] = set()
         async with asyncio.TaskGroup() as jobs:
             stopping = jobs.create_task(self._stopping.wait())
             while not self._stopping.is_set():
                 if len(running) >= slots:
                     await asyncio.wait({*running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                    await self._company(slots - len(running), slots)
                     continue
-                for job in await self._next(kind, start, (slots - len(running)) * lanes):
+                room = self._room(kind, has_trial=bool(trials))
+                for job in await self._next(kind, start, (slots - len(running)) * lanes, room):
                     task = jobs.create_task(self._run(job))
                     running.add(task)
                     task.add_done_callback(running.discard)
+                    if room == 1:
+                        trials.add(task)
+                        task.add_done_callback(partial(self._tried, kind, trials))
+                if self._is_short[kind]:
+                    await self._rest(kind)
             await self._drain(running)
+
+    async def _company(self, free: int, slots: int) -> None:
+        """Where slots get free one after the other, lanes for some of them are claimed together.
+
+        A single slot lets some work gather: small rounds one after the other cost far more than few larger ones.
+        """
+        if free < max(_FEWEST, slots // _PARTS):
+            await _first(self._stopping, _COMPANY_SECONDS)
 
     async def _drain(self, running: set[asyncio.Task[None]]) -> None:
         if running:
@@ -126,12 +170,26 @@ class Worker:
             for task in late:
                 task.cancel()
 
-    async def _next(self, kind: WorkKind, start: Start, most: int) -> Sequence[Job]:
+    def _room(self, kind: WorkKind, *, has_trial: bool) -> int | None:
+        """None is no limit, 1 a trial of a circuit, 0 only work that has not heard yet that it has to wait.
+
+        Turns are not held here: they have a limit, and somebody has to see that it is reached.
+        """
+        room = self._gates[kind].room() if kind is WorkKind.SEND and kind in self._gates else None
+        return 0 if room is not None and has_trial else room
+
+    def _tried(self, kind: WorkKind, trials: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
+        trials.discard(task)
+        self._wakes[kind].set()
+
+    async def _next(self, kind: WorkKind, start: Start, most: int, room: int | None) -> Sequence[Job]:
         """What there is to do now. Rests when there is nothing, and when it cannot be found out."""
         self._wakes[kind].clear()
         try:
-            claimed = await self._database.work.claim(kind, most)
+            claimed = await self._database.work.claim(kind, room or most, untried=room == 0)
+            self._is_short[kind] = not claimed or (kind is WorkKind.SEND and _is_all(claimed, room or most))
             if claimed:
+                self._rests[kind] = _SHORT_REST
                 return await self._started(claimed, start)
         except InboxError as error:
             _log.warning("claim_failed", kind=kind.value, code=error.code)
@@ -139,10 +197,15 @@ class Worker:
             # What was claimed keeps its lease and comes alone next time.
             _log.exception("claim_failed", kind=kind.value)
         else:
-            await _first(self._wakes[kind], self._limits.poll)
             return []
         await _first(self._stopping, back_off(1).total_seconds())
         return []
+
+    async def _rest(self, kind: WorkKind) -> None:
+        """Short after work, because a number that found no token may have one soon; longer and longer without any."""
+        rest = min(self._rests[kind], self._limits.poll)
+        self._rests[kind] = 2 * rest
+        await _first(self._wakes[kind], rest)
 
     async def _started(self, lanes: Sequence[Lane], start: Start) -> Sequence[Job]:
         try:
@@ -164,7 +227,7 @@ class Worker:
 
     async def _outcome(self, job: Job) -> str:
         try:
-            async with self._held(job.lanes):
+            with self._held(job.lanes):
                 result = await job.work()
         except InboxError as error:
             await self._failed(job.lanes, error)
@@ -183,26 +246,35 @@ class Worker:
         except InboxError as again:
             _log.warning("lease_left_to_expire", kind=lanes[0].kind.value, code=again.code)
 
-    @asynccontextmanager
-    async def _held(self, lanes: Sequence[Lane]) -> AsyncIterator[None]:
-        """Keeps the lease while the block runs."""
-        extend = partial(self._database.work.extend, lanes)
-        heartbeat = asyncio.create_task(self._every(self._limits.heartbeat, extend))
+    @contextmanager
+    def _held(self, lanes: Sequence[Lane]) -> Iterator[None]:
+        """Keeps the leases while the block runs. One that is extended a moment too late is not ours any more."""
+        held = self._leases[lanes[0].kind]
+        held |= {(lane.key, lane.fence): lane for lane in lanes}
         try:
             yield
         finally:
-            heartbeat.cancel()
-            await asyncio.wait([heartbeat])
+            for lane in lanes:
+                held.pop((lane.key, lane.fence), None)
+
+    async def _extend(self, kind: WorkKind) -> None:
+        if held := list(self._leases[kind].values()):
+            await self._database.work.extend(held)
 
     async def _every(self, seconds: float, act: Callable[[], Awaitable[object]]) -> None:
         while True:
             await asyncio.sleep(seconds)
-            try:
-                await act()
-            except InboxError as error:
-                _log.warning("keeper_failed", code=error.code)
-            except Exception:  # noqa: BLE001 - the boundary: a bug must not end the worker
-                _log.exception("keeper_failed")
+            await going_on("keeper_failed", act)
+
+    async def _follow(self, kind: WorkKind, gate: Gate, resume: Callable[[int | None], Awaitable[None]]) -> None:
+        """Whenever the circuit lets something through, what waits for it is due at once."""
+        seen = 0
+        while True:
+            seen = await gate.moved(seen)
+            room = gate.room()
+            if room != 0:
+                await going_on("resume_failed", partial(resume, room))
+            self._wakes[kind].set()
 
     async def _listen(self) -> None:
         async with self._events.subscribe() as signals:
@@ -217,6 +289,10 @@ class Worker:
 
     async def _ingest_jobs(self, lanes: Sequence[Lane]) -> Sequence[Job]:
         return [Job(lanes=lanes, work=lambda: self._ingest.work(lanes))]
+
+    async def _media_jobs(self, lanes: Sequence[Lane]) -> Sequence[Job]:
+        there = await self._media_files.expire(lanes)
+        return [Job(lanes=[lane], work=partial(self._media_files.work, lane)) for lane in there]
 
     async def _turn_jobs(self, lanes: Sequence[Lane]) -> Sequence[Job]:
         return [Job(lanes=[lane], work=partial(self._turn, lane)) for lane in lanes]
@@ -249,6 +325,21 @@ class Worker:
     async def _reap(self) -> None:
         if await self._database.outbox.reap():
             self._wakes[WorkKind.SEND].set()
+
+
+def _is_all(claimed: Sequence[Lane], asked: int) -> bool:
+    """True if no more send lanes are due: whatever opens another one says so. A suspect comes alone."""
+    return len(claimed) < asked and not any(lane.is_suspect for lane in claimed)
+
+
+async def going_on(event: str, act: Callable[[], Awaitable[object]]) -> None:
+    """For what comes again by itself: a failure of `act` is logged as `event` and ends here."""
+    try:
+        await act()
+    except InboxError as error:
+        _log.warning(event, code=error.code)
+    except Exception:  # noqa: BLE001 - the boundary: a bug must not end what goes round
+        _log.exception(event)
 
 
 async def _first(event: asyncio.Event, seconds: float) -> None:

@@ -1,7 +1,8 @@
 """Many awaits, one flush: intake, fences, outcomes, bus pump.
 
 The first caller is flushed at once; those who arrive while that flush runs are the next batch. So an idle service adds
-no delay, and a busy one pays one commit for many rows. A caller hears only after the flush with its own item is over.
+no delay, and a busy one pays one commit for many rows; where `every` is set, at most one in that time. A caller hears
+only after the flush with its own item is over.
 """
 
 import asyncio
@@ -22,6 +23,8 @@ R = TypeVar("R")
 class Batching(msgspec.Struct, frozen=True, kw_only=True):
     """Items and bytes of one batch at most, items and bytes that may wait, seconds for one batch with its repetitions.
 
+    `every` is the least time in seconds between the beginnings of two flushes, unless enough wait to fill a batch: what
+    waiting for company may add to a latency.
     An item that is larger than `size` by itself is flushed alone.
     """
 
@@ -30,6 +33,7 @@ class Batching(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int = 1_000
     waiting_size: int = 64 << 20
     deadline: float = 3.0
+    every: float = 0.0
 
 
 class _Waiter(Generic[T, R]):
@@ -69,6 +73,7 @@ class Coalescer(Generic[T, R]):
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._is_open = False
+        self._next_flush = 0.0
 
     async def add(self, item: T) -> R:
         """Wait for the flush that contains `item`, and return its result.
@@ -121,11 +126,20 @@ class Coalescer(Generic[T, R]):
                 if not self._queue:
                     self._wake.clear()
                     await self._wake.wait()
+                await self._gather()
                 if batch := self._next_batch():
                     await self._serve(batch)
         finally:
             self._is_open = False
             _refuse(self._queue, Overloaded())
+
+    async def _gather(self) -> None:
+        """Lets some company arrive, if the last flush began just now."""
+        clock = asyncio.get_running_loop().time
+        rest = self._next_flush - clock()
+        if rest > 0 and self._is_open and len(self._queue) < self._batching.items:
+            await asyncio.sleep(rest)
+        self._next_flush = clock() + self._batching.every
 
     def _next_batch(self) -> list[_Waiter[T, R]]:
         """The items that waited longest; those whose caller has left are dropped."""

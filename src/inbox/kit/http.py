@@ -1,9 +1,9 @@
 """HTTP calls to other services: the only importer of httpx and aiohttp.
 
-httpx's API over the transport of aiohttp: httpx's own one collapses under concurrency, but can be chosen instead.
-That transport names every broken connection `ConnectTimeout`, also one that broke after the request was processed. So
-what a failure means is never read from its type, only from the steps that `Exchange` wrote down. The contract test is
-the table of faults in `tests/kit/test_http_faults.py`; whoever changes the transport has to pass it.
+httpx's requests over the transport of aiohttp: httpx's own one collapses under concurrency, but can be chosen instead;
+its client costs more than the rest of a call. That transport names every broken connection `ConnectTimeout`, also one
+that broke after the request was processed. So what a failure means is never read from its type, only from the steps
+that `Exchange` wrote down. The contract test is the table of faults in `tests/kit/test_http_faults.py`.
 
 No cookies, no redirects, no repetition, no proxy from the environment. Deadlines of whole calls are Guard's.
 """
@@ -15,8 +15,7 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from contextvars import ContextVar
-from functools import partial
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import lru_cache, partial
 from typing import Final, Literal, TypeAlias
 
 import aiohttp
@@ -45,6 +44,7 @@ __all__ = [
 
 Content: TypeAlias = bytes | AsyncIterator[bytes] | None
 
+_HEADERS: Final = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "whatsapp-inbox"}
 _BREAKS_A_HEADER: Final = re.compile(r"[\r\n\0]")
 _TRANSPORT_ERRORS: Final = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError)
 _REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
@@ -200,20 +200,10 @@ class ApiClient:
         self._kind: Literal["aiohttp", "httpx"] = transport
         self._origins = origins | {_origin(httpx.URL(base_url))}
         self._connector: _Connector | None = None
-        self._client = httpx.AsyncClient(
-            base_url=base_url,
-            transport=self._transport(),
-            timeout=httpx.Timeout(
-                connect=self._timeouts.connect,
-                read=self._timeouts.read,
-                write=self._timeouts.write,
-                pool=self._timeouts.pool,
-            ),
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            follow_redirects=False,
-            trust_env=False,
-            headers={"user-agent": "whatsapp-inbox", "accept-encoding": "identity"},
-        )
+        self._times = {name: getattr(self._timeouts, name) for name in ("connect", "read", "write", "pool")}
+        self._base = httpx.URL(base_url)
+        self._address = lru_cache(maxsize=256)(self._allowed)
+        self._transport = self._made()
 
     async def call(
         self,
@@ -267,9 +257,9 @@ class ApiClient:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        await self._transport.aclose()
 
-    def _transport(self) -> httpx.AsyncBaseTransport:
+    def _made(self) -> httpx.AsyncBaseTransport:
         if self._kind == "httpx":
             return httpx.AsyncHTTPTransport(
                 verify=self._tls,
@@ -311,19 +301,32 @@ class ApiClient:
         if any(_BREAKS_A_HEADER.search(value) for value in (headers or {}).values()):
             raise CallFailed(Reach.NOTHING, "invalid_request")
         try:
-            request = self._client.build_request(method, path, headers=headers, content=content, params=params)
+            return httpx.Request(
+                method,
+                self._address(path),
+                params=params or None,
+                headers={**_HEADERS, **(headers or {})},
+                content=content,
+                extensions={"timeout": self._times},
+            )
         except (httpx.InvalidURL, ValueError) as error:
             raise CallFailed(Reach.NOTHING, "invalid_request") from error
-        if _origin(request.url) not in self._origins or request.url.userinfo:
+
+    def _allowed(self, path: str) -> httpx.URL:
+        """The whole address; a path is appended to that of the base."""
+        url = httpx.URL(path)
+        if url.is_relative_url:
+            url = self._base.copy_with(raw_path=self._base.raw_path.rstrip(b"/") + b"/" + url.raw_path.lstrip(b"/"))
+        if _origin(url) not in self._origins or url.userinfo:
             raise CallFailed(Reach.NOTHING, "not_allowed")
-        return request
+        return url
 
     @asynccontextmanager
     async def _opened(self, request: httpx.Request, exchange: Exchange) -> AsyncIterator[httpx.Response]:
         request.extensions["trace"] = partial(_on_httpcore, exchange)
         token = _current.set(exchange)
         try:
-            response = await self._client.send(request, stream=True)
+            response = await self._transport.handle_async_request(request)
         except _TRANSPORT_ERRORS as error:
             raise exchange.failed(_reason(error, exchange)) from error
         finally:

@@ -15,6 +15,7 @@ _LOOP: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _OUTCOMES: Final = ("stored", "not_stored", "refused", "done", "quarantined")
 _ITEMS: Final = ("message", "status", "parked_status", "unknown_number", "set_aside")
 _STATUSES: Final = ("sent", "delivered", "read", "failed")
+_SEVERITIES: Final = ("info", "warning", "critical")
 _OTHER: Final = "other"
 """Words that come from outside and are none of the known ones: each of its own would be a series for ever."""
 
@@ -41,12 +42,19 @@ class PipelineMeters:
         self._read_at = Gauge(
             "inbox_queues_read_timestamp_seconds", "When the queues were last read.", registry=registry
         )
+        self._silent = Gauge("inbox_silent_numbers", "Numbers that send and hear no webhook.", registry=registry)
+        self._removed = Counter("inbox_rows_removed_total", "Old rows that were removed.", ["what"], registry=registry)
+        self._notices = Counter(
+            "inbox_account_notices_total", "What Meta said about accounts.", ["severity"], registry=registry
+        )
         for outcome in _OUTCOMES:
             self._deliveries.labels(outcome)
         for item in _ITEMS:
             self._items.labels(item)
         for status in (*_STATUSES, _OTHER):
             self._statuses.labels(status)
+        for severity in _SEVERITIES:
+            self._notices.labels(severity)
 
     def delivery(self, outcome: str, count: int = 1) -> None:
         """`stored`, `not_stored` and `refused` at the door; `done` and `quarantined` when they were worked on."""
@@ -68,6 +76,10 @@ class PipelineMeters:
         """`word`, or `other` if it is none of the known ones."""
         return word if word in _STATUSES else _OTHER
 
+    def notice(self, severity: str) -> None:
+        """Meta said something new about a WABA, a number or a template: `info`, `warning` or `critical`."""
+        self._notices.labels(severity).inc()
+
     def queue(self, kind: str, waiting: int, oldest: float) -> None:
         """Lanes of a kind: how many, and for how many seconds the oldest is due; 0 if none is."""
         self._waiting.labels(kind).set(waiting)
@@ -79,6 +91,14 @@ class PipelineMeters:
             self._backlog.labels(queue, state).set(count)
         if oldest is not None:
             self._oldest.labels(queue).set(oldest)
+
+    def silent_numbers(self, count: int) -> None:
+        """So many numbers send and hear no webhook."""
+        self._silent.set(count)
+
+    def removed(self, what: str, count: int) -> None:
+        """Rows of a kind were removed because they were old."""
+        self._removed.labels(what).inc(count)
 
     def queues_read(self, at: float) -> None:
         """All of these gauges were read at this time (Unix)."""

@@ -62,7 +62,7 @@ def format_time(at: datetime) -> str:
     """RFC 3339 in UTC with `Z` and always six digits. Front ends sort these strings. ValueError for a naive time."""
     if at.tzinfo is None:
         raise ValueError("a time without offset cannot be shown")
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def _opaque(text: str) -> Position | None:

@@ -49,6 +49,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     `total` bounds everything: waiting for a slot, attempts, back-off. `concurrency` calls run at a time and `waiting`
     more may wait; beyond that Overloaded. Back-off grows from `wait_initial` to `wait_max`, with jitter. A time that
     the other side names is obeyed up to `retry_after_max`; a longer one ends the retry, the lane waits instead.
+    `early_trial` bounds the attempt that tries an open circuit before its time: while it hangs nobody gets through.
     """
 
     total: float
@@ -59,6 +60,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     wait_initial: float = 0.1
     wait_max: float = 2.0
     retry_after_max: float = 5.0
+    early_trial: float | None = None
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,9 +126,14 @@ class Guard:
     async def opening(
         self, fn: Callable[[], AbstractAsyncContextManager[T]], *, on_timeout: OnTimeout
     ) -> AsyncIterator[T]:
-        """For streams: like `call` for entering `fn()`. The body of the block keeps the slot and has no deadline."""
-        async with AsyncExitStack() as slot, AsyncExitStack() as stream:
-            yield await self._run(slot, lambda: stream.enter_async_context(fn()), on_timeout)
+        """For streams: like `call` for entering `fn()`. The body of the block has neither slot nor deadline.
+
+        A slow reader would keep others from opening theirs: how many streams are open is bounded by whoever opens them.
+        """
+        async with AsyncExitStack() as stream:
+            async with AsyncExitStack() as slot:
+                opened = await self._run(slot, lambda: stream.enter_async_context(fn()), on_timeout)
+            yield opened
 
     async def _run(self, stack: AsyncExitStack, fn: Callable[[], Awaitable[T]], on_timeout: OnTimeout) -> T:
         forbid_open_transaction()
@@ -163,9 +170,9 @@ class Guard:
             self._running -= 1
             self._slots.release()
 
-    def _admission(self) -> AbstractContextManager[None]:
+    def _admission(self) -> AbstractContextManager[bool]:
         if self._breakers is None or self._circuit is None:
-            return nullcontext()
+            return nullcontext(enter_result=False)
         return self._breakers.guard(self._circuit, self._is_failure)
 
     def _seen(self, outcome: str, took: float, attempt: int) -> None:
@@ -185,7 +192,7 @@ class _Call(Generic[T]):
         total: asyncio.Timeout,
         policy: Policy,
         budget: "_Budget",
-        admission: Callable[[], AbstractContextManager[None]],
+        admission: Callable[[], AbstractContextManager[bool]],
         seen: Callable[[str, float, int], None],
     ) -> None:
         self._fn = fn
@@ -203,8 +210,8 @@ class _Call(Generic[T]):
         started = time.perf_counter()
         outcome = "ok"
         try:
-            with self._admission():
-                return await self._timed()
+            with self._admission() as is_early:
+                return await self._timed(self._policy.early_trial if is_early else None)
         except asyncio.CancelledError:
             outcome = "cancelled"
             raise
@@ -214,8 +221,8 @@ class _Call(Generic[T]):
         finally:
             self._seen(outcome, time.perf_counter() - started, self._tries)
 
-    async def _timed(self) -> T:
-        scope = asyncio.timeout(self._policy.attempt)
+    async def _timed(self, limit: float | None) -> T:
+        scope = asyncio.timeout(min(limit or self._policy.attempt, self._policy.attempt))
         try:
             async with scope:
                 return await self._fn()

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import structlog
@@ -23,6 +23,7 @@ from prometheus_client import (
 )
 from structlog.typing import Processor
 
+from inbox.domain.errors import CircuitOpen
 from inbox.domain.work import WorkKind
 from inbox.kit.gauges import Gauges
 from inbox.kit.meters import PipelineMeters, ProcessMeters
@@ -103,6 +104,15 @@ def _text(_: object, __: str, event: MutableMapping[str, object], *, colours: Ma
     return (f"{colours[level]}{text}{_PLAIN}" if level in colours else text).encode()
 
 
+class _Series(NamedTuple):
+    """What one kind of answer of one route is counted with."""
+
+    requests: Counter
+    received: Summary
+    sent: Summary
+    took: Histogram
+
+
 class Metrics:
     """All metrics of one process, in a registry of its own, and its traces.
 
@@ -115,7 +125,7 @@ class Metrics:
         """`page` is the route of the metrics themselves, which is not counted. Without `spans` nothing is traced."""
         self.spans: Spans = spans or NoSpans()
         self.registry = registry = CollectorRegistry()
-        self._page = page
+        self.page = page
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
@@ -130,6 +140,8 @@ class Metrics:
             "http_request_duration_highr_seconds", "Time to answer.", buckets=_FINE_DURATIONS, registry=registry
         )
         self._in_progress = Gauge("http_requests_inprogress", "Requests being answered.", verb, registry=registry)
+        self._series: dict[tuple[str, str, int], _Series] = {}
+        """As many as there are routes, verbs and kinds of answers: looking a series up costs as much as counting."""
         self._work = Counter("inbox_work_total", "Work done.", ["kind", "outcome"], registry=registry)
         self._work_took = Histogram(
             "inbox_work_duration_seconds", "Time of a work item.", ["kind"], buckets=_FINE_DURATIONS, registry=registry
@@ -174,16 +186,32 @@ class Metrics:
         """One request answered: seconds, and bytes (received, sent)."""
         if not self._is_counted(handler):
             return
-        method = _verb(method)
-        self._requests.labels(handler, method, f"{status // 100}xx").inc()
-        self._received.labels(handler).observe(sizes[0])
-        self._sent.labels(handler).observe(sizes[1])
-        self._took.labels(handler, method).observe(took)
+        known = (handler, _verb(method), status // 100)
+        series = self._series.get(known)
+        if series is None:
+            series = self._series[known] = self._series_of(*known)
+        series.requests.inc()
+        series.received.observe(sizes[0])
+        series.sent.observe(sizes[1])
+        series.took.observe(took)
         self._took_finely.observe(took)
 
+    def _series_of(self, handler: str, verb: str, hundreds: int) -> "_Series":
+        return _Series(
+            self._requests.labels(handler, verb, f"{hundreds}xx"),
+            self._received.labels(handler),
+            self._sent.labels(handler),
+            self._took.labels(handler, verb),
+        )
+
     def upstream(self, name: str, outcome: str, took: float, attempt: int = 1) -> None:
-        """One attempt at another service, as `Guard` observes it: `ok`, `cancelled` or the class of the error."""
+        """One attempt at another service, as `Guard` observes it: `ok`, `cancelled` or the class of the error.
+
+        What an open circuit refused reached nobody: counted, but no repetition, and its instant no time of an attempt.
+        """
         self._calls.labels(name, outcome).inc()
+        if outcome == CircuitOpen.__name__:
+            return
         self._retries.labels(name).inc(attempt > 1)
         self._calls_took.labels(name).observe(took)
 
@@ -209,7 +237,7 @@ class Metrics:
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
 
     def _is_counted(self, handler: str) -> bool:
-        return handler not in {"", self._page}
+        return handler not in {"", self.page}
 
 
 def _verb(method: str) -> str:

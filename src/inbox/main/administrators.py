@@ -16,12 +16,15 @@ from inbox.main.runtime import Runtime
 from inbox.main.settings import SettingsError
 from inbox.ports.database import Database
 from inbox.services.invitations import Handed, Invitations
+from inbox.services.rights import Rights
+
+_POWERS: Final = (Permission.USERS_MANAGE, Permission.ROLES_MANAGE, Permission.SETTINGS_MANAGE)
 
 OPERATOR: Final = Actor(
     user_id=UserId(UUID(int=0)),
     email=None,
     is_active=True,
-    grants=tuple(Grant(code=code, account_id=None) for code in (Permission.USERS_MANAGE, Permission.ROLES_MANAGE)),
+    grants=tuple(Grant(code=code, account_id=None) for code in _POWERS),
     kind=ActorKind.SYSTEM,
 )
 """Whoever may run commands here: they hold the database and its keys anyway."""
@@ -31,10 +34,10 @@ async def create_admin(runtime: Runtime, email: str, password: str | None) -> st
     """An administrator with `password`, or a random one; returns it. None if the person existed and keeps theirs."""
     container = build(runtime)
     try:
-        database = await container.get(Database)
+        database, rights = await container.get(Database), await container.get(Rights)
         secret = password or secrets.token_urlsafe(15)
         user_id, is_new = await add_person(database, Passwords(), email, secret)
-        async with database.transaction() as tx:
+        async with rights.changing(), database.transaction() as tx:
             await tx.members.make_admin(Subject(user_id=UserId(user_id), email=normal(email)))
             await tx.audit(entry(OPERATOR, Action.ADMIN_MADE, user_id))
         return secret if is_new else None

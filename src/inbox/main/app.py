@@ -19,12 +19,18 @@ from inbox.entrypoints.http.auth import auth_router
 from inbox.entrypoints.http.bot_profiles import bot_profiles_router
 from inbox.entrypoints.http.contacts import contacts_router
 from inbox.entrypoints.http.conversations import conversations_router
+from inbox.entrypoints.http.decisions import decisions_router
+from inbox.entrypoints.http.deliveries import deliveries_router
 from inbox.entrypoints.http.invitations import invitations_router
 from inbox.entrypoints.http.media import media_router
 from inbox.entrypoints.http.messages import messages_router
 from inbox.entrypoints.http.monitoring import metrics_page, monitoring_router
+from inbox.entrypoints.http.notices import notices_router
+from inbox.entrypoints.http.reactions import reactions_router
+from inbox.entrypoints.http.shortcuts import shortcuts_router
 from inbox.entrypoints.http.sign_in import sign_in_router
-from inbox.entrypoints.http.webhook import webhook_router
+from inbox.entrypoints.http.webhook import PATH, webhook_router
+from inbox.entrypoints.http.webhook_door import WebhookDoor
 from inbox.entrypoints.web.docs import docs_router
 from inbox.entrypoints.web.set_password import set_password_router
 from inbox.kit.client_address import networks
@@ -60,24 +66,32 @@ def create_app(settings: Settings, container: AsyncContainer, metrics: Metrics) 
         guards=[middleware.authenticate],
         dependencies={"actor": Provide(middleware.signed_in)},
         exception_handlers=problems.HANDLERS,
-        middleware=[middleware.behind(networks(settings.http.trusted_proxies)), middleware.measured(metrics)],
+        middleware=[
+            middleware.behind(networks(settings.http.trusted_proxies)),
+            middleware.measured(metrics, settings.http.api_prefix),
+        ],
         before_request=bodies.check,
-        before_send=[middleware.add_headers],
+        before_send=[middleware.add_headers, middleware.tell_strays],
         cors_config=_cors(settings),
         openapi_config=None,
         request_max_body_size=_MAX_BODY,
         logging_config=None,
     )
     setup_dishka(container, app)
+    paths = {PATH, f"{settings.http.api_prefix}{PATH}"}
+    app.asgi_handler = WebhookDoor(
+        app.asgi_handler, container, metrics, paths=paths, max_bytes=settings.http.max_webhook_bytes
+    )
     return app
 
 
-def create_monitoring_app(settings: Settings, container: AsyncContainer) -> Litestar:
+def create_monitoring_app(settings: Settings, container: AsyncContainer, metrics: Metrics) -> Litestar:
     """Health and metrics, on a port of their own."""
     app = Litestar(
         route_handlers=[monitoring_router, *_metrics(settings)],
         exception_handlers=problems.HANDLERS,
-        before_send=[middleware.add_headers],
+        middleware=[middleware.measured(metrics)],
+        before_send=[middleware.add_headers, middleware.tell_strays],
         openapi_config=None,
         logging_config=None,
     )
@@ -102,6 +116,9 @@ def routes(settings: Settings) -> list[ControllerRouterHandler]:
         admin_router,
         conversations_router,
         messages_router,
+        reactions_router,
+        decisions_router,
+        shortcuts_router,
         media_router,
         contacts_router,
         bot_profiles_router,
@@ -109,13 +126,18 @@ def routes(settings: Settings) -> list[ControllerRouterHandler]:
         *([sign_in_router, invitations_router] if _has_local_accounts(settings) else []),
         api_keys_router,
         audit_router,
+        notices_router,
         admin_monitoring_router,
+        deliveries_router,
     ]
 
 
 def _pages(settings: Settings) -> list[ControllerRouterHandler]:
-    """What is there for people and for Prometheus, and is not part of the API."""
-    pages: list[ControllerRouterHandler] = [] if settings.metrics.port else _metrics(settings)
+    """What is there for people and for Prometheus, and is not part of the API.
+
+    The port of the API is public: metrics are there for who has the token.
+    """
+    pages = _metrics(settings) if settings.metrics.auth_token and not settings.metrics.port else []
     if _has_local_accounts(settings):
         pages.append(set_password_router)
     if settings.http.docs:

@@ -6,6 +6,7 @@ from inbox.main.commands.check_settings import check_settings
 from inbox.main.commands.create_admin import create_admin
 from inbox.main.commands.demo import demo
 from inbox.main.commands.emulator import emulator
+from inbox.main.commands.events import events
 from inbox.main.commands.invite import invite
 from inbox.main.commands.migrate import migrate
 from inbox.main.commands.openapi import openapi
@@ -33,6 +34,7 @@ for command in (
     create_admin,
     demo,
     emulator,
+    events,
     invite,
     migrate,
     openapi,

@@ -7,10 +7,10 @@ from importlib import resources
 from secrets import token_hex
 from typing import Protocol
 
-from dishka import AsyncContainer, Provider, Scope, from_context, make_async_container, provide
+from dishka import AsyncContainer, Provider, Scope, from_context, make_async_container, provide, provide_all
 
 from inbox.adapters.database.faulty import Failpoints, FaultyDatabase
-from inbox.adapters.database.postgres.engine import INTAKE, Limits, check_durability, connections, create_engine
+from inbox.adapters.database.postgres.engine import Limits, check_durability, connections, create_engine, intake_limits
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.adapters.events.postgres import PostgresEvents
 from inbox.adapters.identity.api_keys import ApiKeyIdentity
@@ -25,7 +25,6 @@ from inbox.adapters.identity.supabase import SupabaseIdentity, SupabaseSecretIde
 from inbox.adapters.llm.absent import NoAssistant
 from inbox.adapters.llm.fake import FakeAssistant
 from inbox.adapters.llm.gemini.client import GeminiAssistant
-from inbox.adapters.media.obstore import ObstoreMediaStore
 from inbox.adapters.messaging.cloud_api.codec import CloudApiCodec
 from inbox.adapters.messaging.cloud_api.media import CloudApiMedia
 from inbox.adapters.messaging.cloud_api.sender import CloudApiSender
@@ -33,15 +32,19 @@ from inbox.adapters.messaging.fake import FakeSender
 from inbox.adapters.messaging.fake_media import FakeMediaSource
 from inbox.domain.clock import Clock
 from inbox.domain.contacts import CountryCode
+from inbox.domain.work import WorkKind
 from inbox.entrypoints.http.messages import SendWait
 from inbox.entrypoints.http.monitoring import Lifecycle, MetricsToken
 from inbox.entrypoints.worker import Limits as WorkerLimits
+from inbox.entrypoints.worker import Services as WorkerServices
 from inbox.entrypoints.worker import Worker
 from inbox.kit.breaker import Breakers
 from inbox.kit.fence_check import check_fence
 from inbox.kit.resilience import Observation
 from inbox.kit.telemetry import Metrics
 from inbox.main.caching import open_cache
+from inbox.main.keeping import Keeping
+from inbox.main.keeping_files import open_media_store
 from inbox.main.observing import Observing, circuit_changed, ingested, timed
 from inbox.main.runtime import Runtime
 from inbox.main.upstreams import Upstreams, circuits
@@ -60,12 +63,17 @@ from inbox.services.bot import Bot, BotSettings
 from inbox.services.bot_profiles import BotProfiles
 from inbox.services.contacts import Contacts
 from inbox.services.conversations import Conversations
+from inbox.services.decisions import Decisions
 from inbox.services.ingest import Ingest
 from inbox.services.intake import Intake
 from inbox.services.invitations import Invitations
 from inbox.services.media import Media
+from inbox.services.media_files import MediaFiles
 from inbox.services.members import Members
+from inbox.services.notices import Notices
 from inbox.services.outbound import Outbound
+from inbox.services.processes import Processes
+from inbox.services.reacting import Reacting
 from inbox.services.rights import Rights
 from inbox.services.roles import Roles
 
@@ -85,29 +93,29 @@ class Core(Provider):
         return lambda: datetime.now(UTC)
 
     @provide
-    def intake(self, runtime: Runtime, database: Database, codec: WebhookCodec, cache: Cache) -> Intake:
-        whatsapp = runtime.settings.whatsapp
+    def intake(self, runtime: Runtime, database: Database, codec: WebhookCodec, rights: Rights) -> Intake:
+        whatsapp, within = runtime.settings.whatsapp, runtime.settings.intake.timeout
         token = whatsapp.verify_token.reveal() if whatsapp.verify_token else None
         is_signed = whatsapp.signature_required or codec.has_secret
-        return Intake(database, codec, cache, verify_token=token, is_signed=is_signed)
+        return Intake(database, codec, rights, verify_token=token, is_signed=is_signed, within=within)
 
     @provide
     def ingest(self, runtime: Runtime, database: Database, codec: WebhookCodec) -> Ingest:
         return Ingest(database, codec, quiet_for=timedelta(seconds=runtime.settings.bot.quiet_seconds))
 
     @provide
-    def bot(self, runtime: Runtime, database: Database, assistant: Assistant, clock: Clock) -> Bot:
+    def bot(self, runtime: Runtime, database: Database, rights: Rights, assistant: Assistant, clock: Clock) -> Bot:
         number = runtime.settings.bot.human_backup_number
         settings = BotSettings(
             template=resources.files("inbox.services").joinpath("prompts/fr/assistant.txt").read_text("utf-8"),
             canary=f"ref-{token_hex(8)}",
             backup_number="".join(filter(str.isdigit, number)) if number else None,
         )
-        return Bot(database, assistant, settings, clock)
+        return Bot(database, rights, assistant, settings, clock)
 
     @provide
-    async def rights(self, database: Database, cache: Cache) -> AsyncIterator[Rights]:
-        rights = Rights(database, cache)
+    async def rights(self, database: Database, cache: Cache, processes: Processes) -> AsyncIterator[Rights]:
+        rights = Rights(database, cache, processes)
         async with rights.watching():
             yield rights
 
@@ -117,35 +125,38 @@ class Core(Provider):
         return Members(database, rights, bootstrap_email=email, default_role=default_role(runtime))
 
     @provide
-    def worker(
-        self,
-        runtime: Runtime,
-        database: Database,
-        events: Events,
-        metrics: Metrics,
-        ingest: Ingest,
-        outbound: Outbound,
-        bot: Bot,
-    ) -> Worker:
-        limits = WorkerLimits(sends=runtime.settings.worker.sends, turns=runtime.settings.worker.turns)
-        return Worker(database, events, metrics, limits, ingest=ingest, outbound=outbound, bot=bot)
+    def worker_limits(self, runtime: Runtime, breakers: Breakers) -> WorkerLimits:
+        settings = runtime.settings.worker
+        gates = {WorkKind.SEND: breakers.gate("whatsapp"), WorkKind.TURN: breakers.gate("gemini")}
+        fetches = runtime.settings.media.fetches
+        return WorkerLimits(sends=settings.sends, turns=settings.turns, fetches=fetches, gates=gates)
 
+    @provide
+    def worker_services(self, ingest: Ingest, outbound: Outbound, bot: Bot, media_files: MediaFiles) -> WorkerServices:
+        return WorkerServices(ingest=ingest, outbound=outbound, bot=bot, media_files=media_files)
+
+    worker = provide(Worker)
     accounts = provide(Accounts)
+    notices = provide(Notices)
 
     @provide
     def country_code(self, runtime: Runtime) -> CountryCode:
         return CountryCode(runtime.settings.whatsapp.country_code)
 
     @provide
-    def media(self, runtime: Runtime, database: Database, source: MediaSource) -> Media:
-        return Media(database, source, limit=runtime.settings.whatsapp.max_media_bytes)
+    def media(
+        self, runtime: Runtime, database: Database, rights: Rights, source: MediaSource, store: MediaStore
+    ) -> Media:
+        limit, readers = runtime.settings.whatsapp.max_media_bytes, runtime.settings.media.readers
+        return Media(database, rights, source, store, limit=limit, readers=readers)
 
-    conversations = provide(Conversations)
-    contacts = provide(Contacts)
-    bot_profiles = provide(BotProfiles)
-    roles = provide(Roles)
-    api_keys = provide(ApiKeys)
-    outbound = provide(Outbound)
+    @provide
+    def media_files(
+        self, runtime: Runtime, database: Database, source: MediaSource, store: MediaStore, clock: Clock
+    ) -> MediaFiles:
+        return MediaFiles(database, source, store, clock, limit=runtime.settings.whatsapp.max_media_bytes)
+
+    for_people = provide_all(Conversations, Contacts, BotProfiles, Roles, ApiKeys, Outbound, Reacting, Decisions)
 
     lifecycle = provide(Lifecycle)
 
@@ -178,7 +189,7 @@ class Storage(Provider):
 
     @provide
     def media(self, runtime: Runtime) -> MediaStore:
-        return ObstoreMediaStore.in_folder(runtime.data_dir / "media")
+        return open_media_store(runtime)
 
     @provide
     async def database(self, runtime: Runtime, events: Events, metrics: Metrics) -> AsyncIterator[Database]:
@@ -192,14 +203,22 @@ class Storage(Provider):
         intake = create_engine(
             runtime.database_url,
             pool_size=settings.intake_pool_size,
-            limits=INTAKE,
+            limits=intake_limits(runtime.settings.intake.timeout),
             application_name="inbox-intake",
             timed=timed(metrics, "intake", slow=settings.slow_statement),
         )
         metrics.gauges.databases |= {"main": partial(connections, engine), "intake": partial(connections, intake)}
         try:
             await check_durability(engine, allow_unsafe=settings.allow_unsafe_durability)
-            database = PostgresDatabase(engine, intake, runtime.sealer, events, ingested(metrics))
+            database = PostgresDatabase(
+                engine,
+                intake,
+                runtime.sealer,
+                events,
+                ingested(metrics),
+                intake_every=settings.intake_commit_interval,
+                intake_within=runtime.settings.intake.timeout,
+            )
             async with database.running():
                 failpoints = runtime.settings.test.failpoints
                 yield FaultyDatabase(database, Failpoints.parse(failpoints)) if failpoints else database
@@ -371,6 +390,7 @@ def build(runtime: Runtime, *overrides: Provider) -> AsyncContainer:
         People(),
         Watching(),
         Observing(),
+        Keeping(),
         *overrides,
         context={Runtime: runtime},
         skip_validation=False,

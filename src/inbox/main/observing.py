@@ -12,6 +12,7 @@ from dishka import AsyncContainer, Provider, Scope, provide
 
 from inbox.adapters.database.postgres.engine import Timed
 from inbox.adapters.database.postgres.ingest import Ingested
+from inbox.domain.inbound import Severity
 from inbox.entrypoints.queue_gauges import QueueGauges
 from inbox.kit import loop_lag, tracing
 from inbox.kit.breaker import Breakers
@@ -26,6 +27,7 @@ from inbox.ports.database import Database
 _MOST_SHOWN: Final = 200
 """Characters of a slow statement."""
 
+_accounts = structlog.stdlib.get_logger("inbox.accounts")
 _calls = structlog.stdlib.get_logger("inbox.calls")
 _circuits = structlog.stdlib.get_logger("inbox.circuits")
 _database = structlog.stdlib.get_logger("inbox.database")
@@ -118,6 +120,11 @@ def ingested(metrics: Metrics) -> Callable[[Ingested], None]:
         for status in done.statuses:
             meters.status(status.word)
             spans.record("status", status.traceparent, 0.0, status=meters.known_status(status.word))
+        for notice in done.notices:
+            meters.notice(notice.severity)
+            if notice.severity is Severity.CRITICAL:
+                account = notice.account_id and str(notice.account_id)
+                _accounts.warning("account_notice", field=notice.field, event_name=notice.event, account_id=account)
         for delivery in done.deliveries:
             meters.delivery(delivery.state)
             meters.lag(delivery.lag)

@@ -19,6 +19,10 @@ from inbox.kit.sealing import Sealer
 from inbox.main import embedded
 from inbox.main.settings import Settings, SettingsError
 
+UNSEEN: Final = (
+    "Metrics are not served: set INBOX_METRICS_AUTH_TOKEN (also METRICS_AUTH_TOKEN), which Prometheus sends as bearer "
+    "token, or INBOX_METRICS_PORT, a port that only Prometheus reaches; or INBOX_METRICS_ENABLED=false."
+)
 UNSIGNED: Final = (
     "INBOX_WHATSAPP_APP_SECRET (also META_APP_SECRET) is needed: without it anybody could post webhooks. "
     "It stands in the Meta app's dashboard under App settings, Basic."
@@ -94,6 +98,12 @@ def missing(settings: Settings) -> Iterator[str]:
         yield NO_KEYS
     if (reason := forgeable(settings)) is not None:
         yield reason
+
+
+def unseen(settings: Settings) -> str | None:
+    """Why nobody sees the metrics of `inbox serve`, in words; None if somebody does, or nobody wants to."""
+    metrics = settings.metrics
+    return UNSEEN if metrics.enabled and not metrics.port and metrics.auth_token is None else None
 
 
 def forgeable(settings: Settings) -> str | None:

@@ -20,14 +20,16 @@ from inbox.domain.accounts import NewAccount
 from inbox.domain.errors import PhoneNumberIdTaken
 from inbox.domain.ids import AccountId, uuid7
 from inbox.entrypoints.http.monitoring import Lifecycle
+from inbox.entrypoints.keeper import Keeper
 from inbox.entrypoints.worker import Worker
+from inbox.kit.recovery import Recovery
 from inbox.kit.telemetry import Metrics
 from inbox.main import migrating
 from inbox.main.app import create_app, create_monitoring_app
 from inbox.main.container import build
 from inbox.main.listening import answering, free_address
 from inbox.main.observing import observed
-from inbox.main.runtime import Runtime
+from inbox.main.runtime import Runtime, unseen
 from inbox.main.settings import SettingsError
 from inbox.main.stopping import stopped_by_signals
 from inbox.ports.database import Database
@@ -66,10 +68,11 @@ async def run(
 ) -> None:
     """Serves until SIGTERM or SIGINT, or until `stop` is set. `started` is called when requests are answered.
 
-    A service whose worker died would take messages that nobody works on: it ends, with what the worker raised.
+    A service whose worker died would take messages that nobody works on: it ends, with what the worker raised. So it
+    does if a bug ends what tells the other processes of it.
     """
     stop = stop or stopped_by_signals()
-    async with running(runtime, *overrides, web=web, worker=worker, worker_ended=stop.set):
+    async with running(runtime, *overrides, web=web, worker=worker, ended=stop.set):
         started()
         await stop.wait()
         _log.info("stopping")
@@ -81,18 +84,22 @@ async def running(
     *overrides: Provider,
     web: bool = True,
     worker: bool = True,
-    worker_ended: Callable[[], None] = lambda: None,
+    ended: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[AsyncContainer]:
-    """The service while the block runs; leaving it drains, and raises what the worker raised."""
+    """The service while the block runs; leaving it drains, and raises what ended the worker, or what keeps it in touch.
+
+    `ended` is called at that moment.
+    """
     container = build(runtime, *overrides)
     try:
         await _put_default_account(runtime, await container.get(Database))
         async with (
             observed(container),
-            (await container.get(Processes)).running(_kind(web=web, worker=worker)),
+            (await container.get(Recovery)).running(),
+            (await container.get(Processes)).running(_kind(web=web, worker=worker), ended),
             _watchable(runtime, container, web=web),
             _answering(runtime, container, on=web),
-            _working(container, worker_ended, on=worker),
+            _working(container, ended, on=worker),
         ):
             yield container
             (await container.get(Lifecycle)).is_stopping = True
@@ -115,7 +122,8 @@ async def _working(container: AsyncContainer, ended: Callable[[], None], *, on: 
     task = asyncio.create_task(worker.run())
     task.add_done_callback(lambda _: ended())
     try:
-        yield
+        async with (await container.get(Keeper)).running():
+            yield
     finally:
         worker.stop()
         async with asyncio.timeout(_DRAIN_SECONDS):
@@ -128,6 +136,8 @@ async def _answering(runtime: Runtime, container: AsyncContainer, *, on: bool) -
     if not on:
         yield
         return
+    if (reason := unseen(runtime.settings)) is not None:
+        _log.info("metrics_not_served", reason=reason)
     app = create_app(runtime.settings, container, await container.get(Metrics))
     async with _served(app, runtime.settings.http.host, runtime.settings.http.port):
         yield
@@ -141,7 +151,8 @@ async def _watchable(runtime: Runtime, container: AsyncContainer, *, web: bool) 
     if not port:
         yield
         return
-    async with _served(create_monitoring_app(settings, container), settings.http.host, port):
+    app = create_monitoring_app(settings, container, await container.get(Metrics))
+    async with _served(app, settings.http.host, port):
         yield
 
 

@@ -18,8 +18,11 @@ from msgspec import Meta, Struct
 from inbox.kit.client_address import networks
 from inbox.main.cache_settings import redis_problem
 from inbox.main.embedded import EmbeddedPostgresError, default_data_dir
-from inbox.main.upstream_settings import Breaker, Outgoing, Timed, contradiction
-from inbox.main.watching_settings import Log, Otel
+from inbox.main.media_settings import Media
+from inbox.main.retention_settings import Retention
+from inbox.main.secret import Secret
+from inbox.main.upstream_settings import Breaker, Intake, Outgoing, Timed, contradiction
+from inbox.main.watching_settings import Health, Log, Otel
 from inbox.ports.messaging import MEDIA_IDLE_SECONDS, MOST_SEND_SECONDS
 
 _DATABASE_URL: Final = re.compile(
@@ -29,22 +32,6 @@ _DATABASE_URL: Final = re.compile(
 
 class SettingsError(Exception):
     """A bad setting; the message names the variable and what to do. It never holds a value."""
-
-
-class Secret:
-    """A value that never prints."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        return self._value
-
-    def __repr__(self) -> str:
-        """Nothing of the value."""
-        return "Secret(***)"
 
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -75,6 +62,7 @@ class Database(Struct, frozen=True, forbid_unknown_fields=True):
     url: Secret | None = None
     pool_size: Count = 8
     intake_pool_size: Count = 2
+    intake_commit_interval: Annotated[float, Meta(ge=0, le=1)] = 0.005
     statement_timeout: Seconds = 10.0
     slow_statement: Seconds = 0.5
     allow_unsafe_durability: bool = False
@@ -200,6 +188,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     bot: Bot = Bot()
     send: Send = Send()
     worker: Worker = Worker()
+    media: Media = Media()
+    intake: Intake = Intake()
+    health: Health = Health()
     outgoing: Outgoing = Outgoing()
     breaker: Breaker = Breaker()
     encryption: Encryption = Encryption()
@@ -207,6 +198,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     metrics: Metrics = Metrics()
     otel: Otel = Otel()
     data: Data = Data()
+    retention: Retention = Retention()
     test: Test = Test()
     data_home: str = ""
     """Of the environment: the folder for this program's data; empty if the user has no home."""
@@ -265,7 +257,7 @@ def load(environ: Mapping[str, str], env_file: Path | None = None) -> Settings:
     _check_proxies(settings.http)
     _check_supabase(settings.supabase)
     timed: dict[str, Timed] = {"whatsapp": settings.whatsapp, "gemini": settings.gemini, "supabase": settings.supabase}
-    if (problem := contradiction(settings.outgoing, timed)) is not None:
+    if (problem := contradiction(settings.outgoing, settings.media, timed)) is not None:
         raise SettingsError(problem)
     return settings
 

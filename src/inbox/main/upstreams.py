@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from inbox.adapters.messaging.cloud_api.errors import is_outage
 from inbox.adapters.messaging.cloud_api.media import is_outage as is_media_outage
 from inbox.kit.breaker import Breakers, Circuit, IsFailure
@@ -10,13 +12,13 @@ from inbox.kit.gauges import Gauges
 from inbox.kit.http import ApiClient, Limits, Timeouts
 from inbox.kit.resilience import Guard, Observation, Policy, provider_failed
 from inbox.main.settings import Settings
-from inbox.ports.messaging import MEDIA_OPENING_SECONDS
 
 _SEND_KEEPALIVE: Final = 5.0
 """Seconds that an idle connection for sends is kept: stale ones make needless doubts."""
-_MEDIA_ATTEMPTS: Final = 2
-"""At most: WhatsApp locks a number out of its media for half an hour after 20 failures."""
-_MEDIA_ATTEMPT_SECONDS: Final = 7.0
+_GEMINI_BACKOFF: Final = 0.5
+"""Seconds at least: who is overloaded is not asked again at once."""
+_GEMINI_EARLY_TRIAL_SECONDS: Final = 4.0
+"""An overloaded Gemini still describes its model, so that early trials may hang."""
 
 
 class Upstreams:
@@ -37,14 +39,15 @@ class Upstreams:
             "whatsapp",
             times.graph_url,
             timeouts=self._timeouts(times.connect_timeout, times.read_timeout),
-            limits=self._limits(keepalive_for=_SEND_KEEPALIVE),
+            limits=self._limits(keepalive_for=_SEND_KEEPALIVE, least=self._settings.worker.sends),
         )
 
     def whatsapp_guard(self) -> Guard:
-        """One attempt: what may have left is never repeated."""
+        """One attempt: what may have left is never repeated. Every send that the worker begins has a slot."""
         total = self._settings.whatsapp.total_timeout
-        policy = Policy(total=total, attempt=total)
-        return self._guard("whatsapp", policy, is_outage)
+        policy = self._policy(total, total)
+        slots = max(policy.concurrency, self._settings.worker.sends)
+        return self._guard("whatsapp", msgspec.structs.replace(policy, concurrency=slots), is_outage)
 
     def media_client(self) -> ApiClient:
         times = self._settings.whatsapp
@@ -57,8 +60,9 @@ class Upstreams:
         )
 
     def media_guard(self) -> Guard:
-        attempts = min(self._settings.outgoing.attempts, _MEDIA_ATTEMPTS)
-        policy = Policy(total=MEDIA_OPENING_SECONDS, attempt=_MEDIA_ATTEMPT_SECONDS, attempts=attempts)
+        media = self._settings.media
+        attempts = min(self._settings.outgoing.attempts, media.attempts)
+        policy = self._policy(media.opening_timeout, media.attempt_timeout, attempts)
         return self._guard("media", policy, is_media_outage)
 
     def gemini_client(self) -> ApiClient:
@@ -68,9 +72,10 @@ class Upstreams:
 
     def gemini_guard(self) -> Guard:
         times = self._settings.gemini
-        attempts = self._settings.outgoing.attempts
-        policy = Policy(total=times.total_timeout, attempt=times.read_timeout, attempts=attempts, wait_initial=0.5)
-        return self._guard("gemini", policy)
+        policy = self._policy(
+            times.total_timeout, times.read_timeout, self._settings.outgoing.attempts, backoff=_GEMINI_BACKOFF
+        )
+        return self._guard("gemini", msgspec.structs.replace(policy, early_trial=_GEMINI_EARLY_TRIAL_SECONDS))
 
     def supabase_client(self, url: str) -> ApiClient:
         times = self._settings.supabase
@@ -79,7 +84,7 @@ class Upstreams:
 
     def supabase_guard(self) -> Guard:
         total = self._settings.supabase.total_timeout
-        policy = Policy(total=total, attempt=total, attempts=self._settings.outgoing.attempts)
+        policy = self._policy(total, total, self._settings.outgoing.attempts)
         return self._guard("supabase", policy)
 
     def _client(
@@ -95,13 +100,31 @@ class Upstreams:
         self._gauges.calls[name] = guard.load
         return guard
 
+    def _policy(self, total: float, attempt: float, attempts: int = 1, *, backoff: float = 0.0) -> Policy:
+        """`backoff` is the least in seconds."""
+        outgoing = self._settings.outgoing
+        return Policy(
+            total=total,
+            attempt=attempt,
+            attempts=attempts,
+            concurrency=outgoing.concurrency,
+            waiting=outgoing.waiting,
+            wait_initial=max(backoff, outgoing.backoff),
+            wait_max=outgoing.backoff_max,
+            retry_after_max=outgoing.retry_after_max,
+        )
+
     def _timeouts(self, connect: float, read: float) -> Timeouts:
         return Timeouts(connect=connect, read=read, pool=self._settings.outgoing.pool_timeout)
 
-    def _limits(self, *, keepalive_for: float = 30.0, body: int = 4 << 20) -> Limits:
+    def _limits(self, *, keepalive_for: float = 30.0, body: int = 4 << 20, least: int = 0) -> Limits:
+        """`least` connections at least, all of them kept."""
         outgoing = self._settings.outgoing
         return Limits(
-            connections=outgoing.connections, kept_alive=outgoing.kept_alive, keepalive_for=keepalive_for, body=body
+            connections=max(outgoing.connections, least),
+            kept_alive=max(outgoing.kept_alive, least),
+            keepalive_for=keepalive_for,
+            body=body,
         )
 
 
@@ -114,18 +137,26 @@ def circuits(settings: Settings) -> list[Circuit]:
             threshold=given.gemini_threshold,
             stays_open=given.gemini_stays_open,
             shown_as="gemini_api",
+            early_trial=given.probe_seconds,
         ),
         Circuit(
             name="whatsapp",
             threshold=given.whatsapp_threshold,
             stays_open=given.whatsapp_stays_open,
             shown_as="whatsapp_api",
+            early_trial=given.probe_seconds,
         ),
-        Circuit(name="supabase", threshold=given.supabase_threshold, stays_open=given.supabase_stays_open),
+        Circuit(
+            name="supabase",
+            threshold=given.supabase_threshold,
+            stays_open=given.supabase_stays_open,
+            early_trial=given.probe_seconds,
+        ),
         Circuit(
             name="media",
             threshold=given.media_threshold,
             stays_open=given.media_stays_open,
             shown_as="whatsapp_media",
+            early_trial=given.probe_seconds,
         ),
     ]

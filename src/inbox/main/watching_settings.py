@@ -1,8 +1,14 @@
-"""Where logs and traces go."""
+"""How long health may take, and where logs and traces go."""
 
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
+
+
+class Health(Struct, frozen=True, forbid_unknown_fields=True):
+    """The health page asks every dependency at once, for `timeout` seconds at most."""
+
+    timeout: Annotated[float, Meta(gt=0, le=30)] = 2.0
 
 
 class Log(Struct, frozen=True, forbid_unknown_fields=True):

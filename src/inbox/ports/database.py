@@ -15,11 +15,22 @@ from inbox.domain.audit import AuditEntry
 from inbox.domain.events import Event, Signal
 from inbox.domain.ids import AccountId, ConversationId, DeliveryId, MessageId
 from inbox.domain.work import Lane, WorkKind
+from inbox.ports.deliveries import Archive, Replays, Retention
 from inbox.ports.local_accounts import LocalAccounts
 from inbox.ports.monitoring import Operations
 from inbox.ports.queries import Queries
 from inbox.ports.records import Applied, Delivery, HeadTaken, InboundBatch, Settlement
-from inbox.ports.repositories import Accounts, ApiKeys, Bot, Contacts, Conversations, Members, Messages, Roles
+from inbox.ports.repositories import (
+    Accounts,
+    ApiKeys,
+    Bot,
+    Contacts,
+    Conversations,
+    MediaFiles,
+    Members,
+    Messages,
+    Roles,
+)
 from inbox.ports.team import Team
 from inbox.ports.views import Backlog
 
@@ -54,8 +65,15 @@ class Deliveries(Protocol):
 class Work(Protocol):
     """Claims on lanes. Each method is one short statement, committed at once."""
 
-    async def claim(self, kind: WorkKind, limit: int) -> list[Lane]:
-        """Due lanes for 30 s. Lanes whose last worker died come alone: the list then has exactly one."""
+    async def claim(
+        self, kind: WorkKind, limit: int, *, untried: bool = False, now: datetime | None = None
+    ) -> list[Lane]:
+        """Due lanes for 30 s. Lanes whose last worker died come alone: the list then has exactly one.
+
+        `untried` leaves out those that were given back since they last got on. Of send lanes come only as many as their
+        numbers may send now (`domain.pacing`): people before the bot before programs, the accounts in turn. The time is
+        the database's unless a test names another `now`.
+        """
         ...
 
     async def extend(self, lanes: Sequence[Lane]) -> None:
@@ -68,6 +86,10 @@ class Work(Protocol):
 
     async def retry(self, lane: Lane, after: timedelta) -> None:
         """An orderly failure: the lane is due again `after` from now, followers wait, `attempts` starts at 0."""
+        ...
+
+    async def hurry(self, kind: WorkKind, keys: Sequence[str]) -> None:
+        """What these lanes waited for has come: they are due now. Those that somebody works on are left alone."""
         ...
 
     async def backlog(self) -> list[Backlog]:
@@ -112,11 +134,16 @@ class Outbox(Protocol):
         """
         ...
 
+    async def hurry(self, keys: Sequence[str]) -> None:
+        """What the heads of these lanes waited for has come: they are due now. Those in work are left alone."""
+        ...
+
     async def reap(self, now: datetime | None = None) -> int:
         """Ends what was left behind; returns how many rows moved.
 
         `wire` for 20 s becomes `unknown`, an `unknown` whose time is over `unconfirmed`, a claim whose lease is over
-        goes back to `queued`. The time is the database's unless a test names another `now`.
+        goes back to `queued`, and what was queued beyond its time to live is ended, also while nobody claims its lane
+        because a circuit is open. The time is the database's unless a test names another `now`.
         """
         ...
 
@@ -135,11 +162,13 @@ class Transaction(Protocol):
     contacts: Contacts
     conversations: Conversations
     messages: Messages
+    media_files: MediaFiles
     members: Members
     roles: Roles
     api_keys: ApiKeys
     bot: Bot
     local_accounts: LocalAccounts
+    replays: Replays
 
     async def apply(self, batch: InboundBatch) -> Applied:
         """Set-based, idempotent, independent of order."""
@@ -162,9 +191,9 @@ class Transaction(Protocol):
         ...
 
     async def change_rights(self) -> None:
-        """To be called before anything is read or changed that rights, or the accounts they name, depend on.
+        """To be called before anything is read or changed that rights, the accounts they name or profiles depend on.
 
-        One transaction at a time passes. When it commits every process reads rights anew, within `RIGHTS_SECONDS`.
+        One transaction at a time passes. When it commits every process reads all of it anew, within `RIGHTS_SECONDS`.
         """
         ...
 
@@ -182,6 +211,8 @@ class Database(Protocol):
     queries: Queries
     team: Team
     operations: Operations
+    archive: Archive
+    retention: Retention
 
     def transaction(self, *, within: float = 5.0) -> AbstractAsyncContextManager[Transaction]:
         """A clean exit commits, an exception rolls back. `within` is the limit in seconds for all of it.

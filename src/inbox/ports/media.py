@@ -29,10 +29,11 @@ class Span(msgspec.Struct, frozen=True):
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
-    """What was written: bytes and their SHA-256."""
+    """What was written: the number of bytes, their SHA-256, and their type as far as the bytes bear the claim out."""
 
     size: int
     sha256: bytes
+    mime_type: str
 
 
 class MediaBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,8 +46,13 @@ class MediaBody(msgspec.Struct, frozen=True, kw_only=True):
 class MediaStore(Protocol):
     """Files by key, written once, streamed, never held in memory as a whole."""
 
-    async def put(self, key: MediaKey, body: AsyncIterator[bytes], *, limit: int) -> Stored:
-        """Writes a new file of at most `limit` bytes. Raises `AlreadyStored`, `PayloadTooLarge` (nothing is kept)."""
+    async def put(
+        self, key: MediaKey, body: AsyncIterator[bytes], *, limit: int, mime_type: str | None = None
+    ) -> Stored:
+        """Writes a new file of at most `limit` bytes that claims to be of `mime_type`.
+
+        Raises `AlreadyStored`, `PayloadTooLarge` (nothing is kept).
+        """
         ...
 
     def open(self, key: MediaKey, span: Span | None = None) -> AbstractAsyncContextManager[MediaBody]:

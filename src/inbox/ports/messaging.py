@@ -12,6 +12,7 @@ from inbox.domain.contacts import Address
 from inbox.domain.content import Content
 from inbox.domain.inbound import InboundEvent
 from inbox.domain.outbound import OpId
+from inbox.domain.outgoing import Sendable
 
 MOST_SEND_SECONDS: Final = 15.0
 """No send is under way for longer. What takes over from a dead worker waits until then, and some seconds more."""
@@ -39,7 +40,14 @@ class Sender(Protocol):
     """Sends through the Cloud API."""
 
     async def send(
-        self, channel: Channel, to: Address, content: Content, *, op: OpId, fence: Fence, reply_to: str | None = None
+        self,
+        channel: Channel,
+        to: Address,
+        content: Content | Sendable,
+        *,
+        op: OpId,
+        fence: Fence,
+        reply_to: str | None = None,
     ) -> Accepted:
         """One attempt, never a retry, at most `MOST_SEND_SECONDS`.
 

@@ -1,13 +1,14 @@
 """What operators look at: circuits, processes and queues; and whether the others answer."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
 import msgspec
 
+from inbox.domain.ids import AccountId
 from inbox.ports.cache import CacheStats
 
 LIVE_SECONDS = 10.0
@@ -38,6 +39,22 @@ class Circuits(Protocol):
 
     def reset(self, name: str) -> bool:
         """Close it and forget its failures. False if there is no such circuit."""
+        ...
+
+
+class Gate(Protocol):
+    """One circuit, for work that would be tried in vain while it is open."""
+
+    def room(self) -> int | None:
+        """How many calls would be let through now: None is no limit, 1 a trial, 0 nobody."""
+        ...
+
+    async def moved(self, since: int) -> int:
+        """The number of the latest change, as soon as it is another than `since`.
+
+        A change is a new state, or the end of a trial; that the time of an open circuit is over is none. Numbers begin
+        at 0.
+        """
         ...
 
 
@@ -79,6 +96,20 @@ class ProcessReport(msgspec.Struct, frozen=True, kw_only=True):
     cache: CacheStats | None = None
 
 
+class Peers(Protocol):
+    """One process among the others of this installation."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    def is_counted(self) -> bool:
+        """True if this process said that it lives so lately that `Operations.has_others` counts it elsewhere.
+
+        It holds for the next two seconds, whatever happens in them.
+        """
+        ...
+
+
 class LiveProcess(msgspec.Struct, frozen=True, kw_only=True):
     """A process, and what it said last. A report of another version that cannot be read is empty."""
 
@@ -105,7 +136,7 @@ class SendQueue(msgspec.Struct, frozen=True, kw_only=True):
     """Messages on their way out: `waiting` for their turn, with the age of the oldest, and `on_wire`.
 
     `unknown` ones may have arrived, and a status is awaited; `unconfirmed` ones got none and need a person. Counts end
-    at `MOST_COUNTED`.
+    at `MOST_COUNTED`. `paused_accounts` send nothing: WhatsApp refuses their token or their rights.
     """
 
     waiting: int
@@ -113,6 +144,19 @@ class SendQueue(msgspec.Struct, frozen=True, kw_only=True):
     on_wire: int
     unknown: int
     unconfirmed: int
+    paused_accounts: int
+
+
+class SilentNumber(msgspec.Struct, frozen=True, kw_only=True):
+    """A number that sends and hears nothing: WhatsApp took a message at `sent_at`, more than ten minutes ago.
+
+    No status of it came, nor anything else about the number since; at `last_webhook_at` it heard something last.
+    """
+
+    account_id: AccountId
+    phone_number_id: str
+    sent_at: datetime
+    last_webhook_at: datetime | None
 
 
 MOST_COUNTED = 100_000
@@ -134,9 +178,21 @@ class Operations(Protocol):
         """Those that live, the oldest first."""
         ...
 
+    async def resets(self, within: timedelta) -> dict[str, timedelta]:
+        """How long ago each circuit was last reset by an administrator, of those of the time `within`."""
+        ...
+
+    async def has_others(self, process_id: UUID | None) -> bool:
+        """True if a process lives that is not this one; None is a process that did not report. At most 0.5 s."""
+        ...
+
     async def deliveries(self) -> DeliveryQueue: ...
 
     async def sends(self) -> SendQueue: ...
+
+    async def silent_numbers(self) -> list[SilentNumber]:
+        """The longest silent first."""
+        ...
 
     async def parked_statuses(self) -> int:
         """Statuses of messages that nobody knows. Counts end at `MOST_COUNTED`."""

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from inbox.domain.access import Reach
 from inbox.domain.ids import AccountId, ConversationId, MessageId
-from inbox.ports.records import AppSecret, Owner
+from inbox.ports.records import AppSecret, Owner, Window
 from inbox.ports.views import (
     AccountItem,
     BotProfileRow,
@@ -19,6 +19,7 @@ from inbox.ports.views import (
     ConversationRow,
     MediaRow,
     MessageItem,
+    NoticeItem,
     Outcome,
 )
 
@@ -49,6 +50,10 @@ class Queries(Protocol):
 
     async def conversation(self, account_id: AccountId, conversation_id: ConversationId) -> ConversationRow | None: ...
 
+    async def window(self, reach: Reach, conversation_id: ConversationId) -> Window | None:
+        """The customer service window; None if there is no such conversation within `reach`."""
+        ...
+
     async def messages(
         self, reach: Reach, conversation_id: ConversationId, *, limit: int, before: Before | None
     ) -> list[MessageItem] | None:
@@ -67,6 +72,14 @@ class Queries(Protocol):
 
     async def contacts(self, search: str | None, *, limit: int, before: Before | None) -> list[ContactItem]:
         """Newest first by (created_at, id). `search` is part of a name, or of a number whatever its separators."""
+        ...
+
+    async def notices_of(self, account_id: AccountId, *, limit: int, before: Before | None) -> list[NoticeItem]:
+        """What Meta said about an account, newest first by (occurred_at, id)."""
+        ...
+
+    async def notices(self, reach: Reach, *, limit: int, before: Before | None) -> list[NoticeItem]:
+        """The same of all accounts within `reach`; what belongs to no account is for those who may see everything."""
         ...
 
     async def bot_profile(self, account_id: AccountId) -> BotProfileRow | None:

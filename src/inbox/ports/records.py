@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -11,10 +12,13 @@ from inbox.domain.accounts import Channel
 from inbox.domain.contacts import Address
 from inbox.domain.content import Content
 from inbox.domain.ids import AccountId, ConversationId, DeliveryId, MessageId, TurnId, UserId
-from inbox.domain.inbound import InboundMessage, InboundStatus, Unknown
+from inbox.domain.inbound import Effect, InboundMessage, InboundStatus, Unknown
+from inbox.domain.media import MediaState
 from inbox.domain.messages import Author
 from inbox.domain.outbound import State
+from inbox.domain.outgoing import Sendable
 from inbox.domain.work import Lane
+from inbox.ports.media import Stored
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +42,14 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str | None = None
 
 
+class Placed(msgspec.Struct, frozen=True, kw_only=True):
+    """An effect with its place in its delivery."""
+
+    delivery_id: DeliveryId
+    position: int
+    effect: Effect
+
+
 class SetAside(msgspec.Struct, frozen=True, kw_only=True):
     """An item that cannot be applied: kept, counted, shown, replayable."""
 
@@ -54,6 +66,7 @@ class InboundBatch(msgspec.Struct, frozen=True, kw_only=True):
 
     messages: Sequence[Received] = ()
     statuses: Sequence[InboundStatus] = ()
+    effects: Sequence[Placed] = ()
     set_aside: Sequence[SetAside] = ()
     done: Sequence[DeliveryId] = ()
     undecodable: Sequence[tuple[DeliveryId, str]] = ()
@@ -77,7 +90,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     channel: Channel
     is_paused: bool
     to: Address
-    content: Content
+    content: Content | Sendable
     attempt: int
     token: UUID
     author: Author
@@ -96,7 +109,8 @@ class HeadTaken(msgspec.Struct, frozen=True, kw_only=True):
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one attempt, to be written if the token still fits.
 
-    `state` is where the row goes; `wait` when it goes back to `queued`; `pause` stops the account with a reason.
+    `state` is where the row goes; `wait` when it goes back to `queued`; `pause` stops the account with a reason;
+    `throttled` is what WhatsApp found too fast: the `number` or the `pair`.
     """
 
     message_id: MessageId
@@ -109,6 +123,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     wait: timedelta | None = None
     pause: str | None = None
+    throttled: Literal["number", "pair"] | None = None
     unknown_for: timedelta | None = None
 
 
@@ -120,12 +135,15 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """An outbound message with its row in the outbox. `epoch` is set for the bot only."""
+    """An outbound message with its row in the outbox. `epoch` is set for the bot only.
+
+    `by_program` says that no person wrote it, but a program with an API key. `reply_to_wamid` is what it quotes.
+    """
 
     id: MessageId
     account_id: AccountId
     conversation_id: ConversationId
-    content: Content
+    content: Content | Sendable
     author: Author
     author_id: UserId | None
     at: datetime
@@ -134,6 +152,8 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int | None = None
     turn_id: TurnId | None = None
     part: int = 0
+    by_program: bool = False
+    reply_to_wamid: str | None = None
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +164,20 @@ class IdempotencyKey(msgspec.Struct, frozen=True, kw_only=True):
     call: str
     key: str
     request_hash: bytes
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that another one can quote or react to. `at` is its time."""
+
+    wamid: str
+    at: datetime
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """When the customer wrote last, and until when free text may be sent; None for never."""
+
+    last_inbound_at: datetime | None
+    expires_at: datetime | None
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,6 +199,31 @@ class BotTurn(msgspec.Struct, frozen=True, kw_only=True):
     conversation_id: ConversationId
     trigger_message_id: MessageId
     epoch: int
+
+
+class PendingFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A customer's file that is still only at WhatsApp. `kind` is the message type, `mime_type` WhatsApp's word.
+
+    `blocked_for` is the time for which the account should ask for no file: too many calls failed of late.
+    """
+
+    message_id: MessageId
+    account_id: AccountId
+    media_id: str
+    kind: str | None
+    mime_type: str | None
+    expected_sha256: str | None
+    expires_at: datetime
+    tries: int
+    blocked_for: timedelta | None = None
+
+
+class MediaOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one attempt to keep a file; `pending` if it is tried again."""
+
+    state: MediaState
+    reason: str | None = None
+    stored: Stored | None = None
 
 
 class AppSecret(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ Tenant data names its account in every call. All methods raise `DatabaseUnavaila
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -13,9 +13,26 @@ from inbox.domain.accounts import Account, AccountChange, Channel, NewAccount
 from inbox.domain.audit import Action
 from inbox.domain.bot import Profile
 from inbox.domain.contacts import Address, ContactChange
+from inbox.domain.content import Content
 from inbox.domain.conversations import Conversation
+from inbox.domain.events import Event
 from inbox.domain.ids import AccountId, ContactId, ConversationId, MessageId, UserId
-from inbox.ports.records import BotTurn, History, IdempotencyKey, Missing, NewApiKey, NewMessage, Role, RoleChange
+from inbox.domain.outbound import Step
+from inbox.domain.outgoing import Sendable
+from inbox.ports.media import MediaKey
+from inbox.ports.records import (
+    BotTurn,
+    History,
+    IdempotencyKey,
+    MediaOutcome,
+    Missing,
+    NewApiKey,
+    NewMessage,
+    PendingFile,
+    Role,
+    RoleChange,
+    Target,
+)
 from inbox.ports.views import ApiKeyItem, ContactItem, ConversationRow, RoleRow
 
 
@@ -57,7 +74,10 @@ class Contacts(Protocol):
     """Contacts belong to the whole installation."""
 
     async def add(self, contact_id: ContactId, number: str, display_name: str | None) -> ContactItem:
-        """`number` in digits as WhatsApp sends them. Raises `WhatsAppNumberTaken`."""
+        """`number` in digits as WhatsApp sends them. Raises `WhatsAppNumberTaken`, whatever the form of the number.
+
+        Somebody whom WhatsApp named without their having written is shown from now on, under the id that they have.
+        """
         ...
 
     async def change(self, contact_id: ContactId, change: ContactChange) -> ContactItem:
@@ -133,6 +153,32 @@ class Conversations(Protocol):
         ...
 
 
+class MediaFiles(Protocol):
+    """Files of messages on their way into the store of ours."""
+
+    async def pending(
+        self, account_id: AccountId, message_id: MessageId, *, most_failures: int, within: timedelta
+    ) -> PendingFile | None:
+        """The file of a message if it still has to be fetched."""
+        ...
+
+    async def overdue(self, keys: Sequence[MediaKey], now: datetime) -> list[MediaKey]:
+        """Those whose files were not fetched in time: WhatsApp does not have them any more at `now`."""
+        ...
+
+    async def expire(self, keys: Sequence[MediaKey]) -> list[Event]:
+        """Gives up these files; returns what to tell."""
+        ...
+
+    async def count_failure(self, account_id: AccountId, *, within: timedelta) -> None:
+        """One more call to WhatsApp about a file failed. Those older than `within` are forgotten."""
+        ...
+
+    async def settle(self, account_id: AccountId, message_id: MessageId, outcome: MediaOutcome) -> Event | None:
+        """Writes the outcome; returns what to tell, None if the file was dealt with already."""
+        ...
+
+
 class Messages(Protocol):
     async def queue(self, new: NewMessage) -> None:
         """Stores the message as `pending` and its outbox row as `queued`, and enqueues its lane.
@@ -157,6 +203,26 @@ class Messages(Protocol):
         """
         ...
 
+    async def content(self, account_id: AccountId, message_id: MessageId) -> Content | Sendable | None:
+        """What a message of ours says; None if there is none such, or if nothing typed is stored of it."""
+        ...
+
+    async def decide(
+        self, account_id: AccountId, message_id: MessageId, step: Step, expires_at: datetime | None = None
+    ) -> Event | None:
+        """Takes a step that people decide on, in a locked conversation, and returns what to tell.
+
+        None if the message does not stand where `domain.outbound` lets it happen, or if WhatsApp took it once. Back in
+        `queued` it may be sent until `expires_at`.
+        """
+        ...
+
+    async def target(
+        self, account_id: AccountId, conversation_id: ConversationId, named: MessageId | str
+    ) -> Target | None:
+        """A message of the conversation by our id or by its wamid; None if WhatsApp has none such."""
+        ...
+
     async def history(self, account_id: AccountId, conversation_id: ConversationId, limit: int) -> list[History]:
         """The newest `limit` messages, oldest first.
 
@@ -167,8 +233,6 @@ class Messages(Protocol):
 
 
 class Bot(Protocol):
-    async def profile(self, account_id: AccountId) -> Profile | None: ...
-
     async def put_profile(self, profile: Profile) -> None:
         """Replaces the whole profile. Raises `AccountNotFound`."""
         ...

@@ -12,11 +12,18 @@ from msgspec import Meta
 
 from inbox.domain.access import Expanded
 from inbox.domain.bot import CustomField, TemplateConfig
+from inbox.domain.inbound import Severity
+from inbox.domain.media import MediaState
 from inbox.domain.messages import Status
 
 Timestamp: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 """RFC 3339 in UTC with `Z` and always six digits: front ends sort these strings and page by them."""
 Direction: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": ["inbound", "outbound"]})]
+MediaWord: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": list(MediaState)})]
+TypedContent: TypeAlias = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object", "required": ["type"]})]
+"""JSON as it is stored: `type` says which kind of `domain.content` it is."""
+Context: TypeAlias = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object"})]
+Stored: TypeAlias = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object"})]
 MessageStatus: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": list(Status)})]
 
 
@@ -50,6 +57,9 @@ class ConversationRow(msgspec.Struct, frozen=True):
     window_expires_at: Timestamp | None
     handed_over_at: Timestamp | None
     handover_reason: str | None
+    free_entry_until: Timestamp | None
+    preferences: dict[str, str]
+    """What the customer told WhatsApp about a category of messages: `{"marketing_messages": "stop"}`."""
 
 
 class ConversationItem(ConversationRow, frozen=True):
@@ -58,8 +68,20 @@ class ConversationItem(ConversationRow, frozen=True):
     contacts: ContactName | None
 
 
+class ReactionItem(msgspec.Struct, frozen=True, kw_only=True):
+    """`sender` is the customer (`contact`) or our side (`business`)."""
+
+    emoji: str
+    sender: Annotated[str, Meta(extra_json_schema={"enum": ["contact", "business"]})] = msgspec.field(name="from")
+    at: Timestamp
+
+
 class MessageItem(msgspec.Struct, frozen=True):
-    """One bubble. `delivery_state` is the inner state of an outbound message; `status` knows six words only."""
+    """One bubble. `delivery_state` is the inner state of an outbound message; `status` knows six words only.
+
+    `content` is the typed content and `context` what came with it (forwarded, the advertisement); a revoked message
+    and those of the existing system have no content. `media_state` is that of the file in our own store.
+    """
 
     id: UUID
     conversation_id: UUID
@@ -76,6 +98,29 @@ class MessageItem(msgspec.Struct, frozen=True):
     actor: str | None
     client_id: str | None
     delivery_state: str | None
+    content: TypedContent | None
+    reply_to_wamid: str | None = None
+    edited_at: Timestamp | None = None
+    revoked_at: Timestamp | None = None
+    context: Context | None = None
+    reactions: tuple[ReactionItem, ...] = ()
+    reply_to_message_id: UUID | None = None
+    media_state: MediaWord | None = None
+
+
+class MoreOfMessage(msgspec.Struct, frozen=True):
+    """What few messages have: the fields of `MessageItem` with a default, in their order.
+
+    `context` is JSON, `null` for most.
+    """
+
+    reply_to_wamid: str | None
+    edited_at: Timestamp | None
+    revoked_at: Timestamp | None
+    context: msgspec.Raw
+    reactions: tuple[ReactionItem, ...]
+    reply_to_message_id: UUID | None
+    media_state: MediaWord | None
 
 
 class ProfileRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,11 +226,52 @@ class AuditItem(msgspec.Struct, frozen=True, kw_only=True):
     details: dict[str, str | int | bool | list[str] | None]
 
 
+class NoticeItem(msgspec.Struct, frozen=True, kw_only=True):
+    """What Meta said about a WABA, a number or a template. `raw` is what it is made of, in Meta's words.
+
+    `account_id` is null if it is about several accounts, or about none that is connected.
+    """
+
+    id: UUID
+    account_id: UUID | None
+    waba_id: str | None
+    field: str
+    event: str
+    severity: Annotated[str, Meta(extra_json_schema={"enum": list(Severity)})]
+    text: str
+    occurred_at: Timestamp
+    received_at: Timestamp
+    raw: Stored
+
+
+class PreferenceItem(msgspec.Struct, frozen=True, kw_only=True):
+    """What a customer told WhatsApp about a category of messages of one account: `stop` or `resume`."""
+
+    account_id: UUID
+    category: str
+    value: str
+    changed_at: Timestamp
+
+
 class ContactItem(msgspec.Struct, frozen=True):
     id: UUID
     whatsapp_number: str
     display_name: str | None
     created_at: Timestamp
+    preferences: list[PreferenceItem]
+
+
+class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file in our own store: bytes, type by content, and SHA-256 in hexadecimal digits."""
+
+    size: int
+    mime_type: str
+    sha256: str
+
+    @property
+    def etag(self) -> str:
+        """Strong: equal files have equal ones (RFC 9110)."""
+        return f'"{self.sha256}"'
 
 
 class MediaRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,6 +286,7 @@ class MediaRow(msgspec.Struct, frozen=True, kw_only=True):
     media_id: str | None
     mime_type: str | None
     filename: str | None
+    stored: StoredFile | None = None
 
 
 class BotProfileRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -218,10 +305,14 @@ class BotProfileRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a send so far. `state` is the inner state."""
+    """What became of a send so far. `state` is the inner state.
+
+    `is_postponed`: it waits in a lane that was given back and that nobody works on, so it may take a while.
+    """
 
     id: UUID
     state: str
+    is_postponed: bool
     wamid: str | None
     error_code: int | None
     error_message: str | None

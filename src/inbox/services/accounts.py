@@ -1,5 +1,6 @@
 """WhatsApp accounts, for those who manage them: connected, changed, taken away."""
 
+from contextlib import AsyncExitStack
 from typing import Final
 
 import msgspec
@@ -34,14 +35,13 @@ class Accounts:
         """An active account. Raises `SlugTaken`, `PhoneNumberIdTaken`."""
         actor.require_everywhere(Permission.ACCOUNTS_MANAGE)
         account_id = AccountId(uuid7())
-        async with self._database.transaction() as tx:
+        async with self._rights.changing(), self._database.transaction() as tx:
             await tx.change_rights()
             await tx.accounts.add(account_id, new)
             await tx.audit(
                 entry(actor, Action.ACCOUNT_CREATED, account_id, account_id=account_id, slug=new.slug),
                 *_secrets_set(actor, account_id, [name for name in SECRETS if getattr(new, name)]),
             )
-        await self._rights.changed()
         return AccountItem(
             id=account_id,
             name=new.name,
@@ -57,7 +57,10 @@ class Accounts:
         """
         actor.require_everywhere(Permission.ACCOUNTS_MANAGE)
         named = [name for name in change.__struct_fields__ if getattr(change, name) is not msgspec.UNSET]
-        async with self._database.transaction() as tx:
+        async with AsyncExitStack() as stack:
+            if named:
+                await stack.enter_async_context(self._rights.changing())
+            tx = await stack.enter_async_context(self._database.transaction())
             if named:
                 await tx.change_rights()
                 before = await tx.accounts.lock(account_id)
@@ -66,8 +69,6 @@ class Accounts:
             account = await tx.accounts.get(account_id)
         if account is None:
             raise AccountNotFound
-        if named:
-            await self._rights.changed()
         return _item(account)
 
     async def delete(self, actor: Actor, account_id: AccountId) -> None:
@@ -76,7 +77,7 @@ class Accounts:
         Raises `AccountNotFound`.
         """
         actor.require_everywhere(Permission.ACCOUNTS_MANAGE)
-        async with self._database.transaction() as tx:
+        async with self._rights.changing(), self._database.transaction() as tx:
             await tx.change_rights()
             account = await tx.accounts.lock(account_id)
             if await tx.accounts.remove(account_id):
@@ -84,7 +85,6 @@ class Accounts:
             elif account.is_active:
                 await tx.accounts.change(account_id, AccountChange(is_active=False))
                 await tx.audit(_about(actor, Action.ACCOUNT_DEACTIVATED, account))
-        await self._rights.changed()
 
 
 def _told(actor: Actor, before: Account, change: AccountChange, named: list[str]) -> list[AuditEntry]:

@@ -61,17 +61,16 @@ class ApiKeys:
     async def revoke(self, actor: Actor, key_id: UUID) -> None:
         """Ends a key in every process at once; a second time changes nothing. Raises `ApiKeyNotFound`."""
         _require_person(actor)
-        async with self._database.transaction() as tx:
+        async with self._rights.changing(), self._database.transaction() as tx:
             await changing_rights(tx, actor, Permission.ROLES_MANAGE)
             name = await tx.api_keys.revoke(key_id, self._clock())
             await tx.audit(entry(actor, Action.API_KEY_REVOKED, key_id, name=name))
-        await self._rights.changed()
 
     async def _add(self, actor: Actor, new: NewApiKey) -> ApiKeyItem:
         granted = list(dict.fromkeys(f"{grant.code}@{grant.account_id or 'all'}" for grant in new.grants))
         line = entry(actor, Action.API_KEY_CREATED, new.id, name=new.name, hint=new.hint, granted=granted)
         try:
-            async with self._database.transaction() as tx:
+            async with self._rights.changing(), self._database.transaction() as tx:
                 maker = await changing_rights(tx, actor, Permission.ROLES_MANAGE)
                 for place, grant in enumerate(new.grants):
                     _check(maker, grant, f"body.permissions[{place}]")
@@ -79,7 +78,6 @@ class ApiKeys:
                 await tx.audit(line)
         except AccountNotFound:
             raise _no_account() from None
-        await self._rights.changed()
         return item
 
 

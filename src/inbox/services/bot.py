@@ -5,6 +5,7 @@ switch and the newest message are checked again in the transaction that queues i
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -16,16 +17,19 @@ from inbox.domain.clock import Clock
 from inbox.domain.contacts import Address
 from inbox.domain.content import Text, is_readable
 from inbox.domain.conversations import Conversation, HandoverReason
-from inbox.domain.errors import ConversationNotFound, InboxError, Kind
+from inbox.domain.errors import CircuitOpen, ConversationNotFound, InboxError, Kind
 from inbox.domain.events import Event
 from inbox.domain.ids import AccountId, ConversationId, MessageId, TurnId, uuid7
 from inbox.domain.messages import Author
 from inbox.domain.outbound import TTL_BOT, TTL_HUMAN
-from inbox.domain.work import MAX_ATTEMPTS, Lane
+from inbox.domain.work import MAX_ATTEMPTS, Lane, WorkKind
 from inbox.ports.database import Database, Transaction
 from inbox.ports.llm import Answer, Assistant, Prompt, Turn
 from inbox.ports.records import BotTurn, History, NewMessage
-from inbox.services.outbound import put
+from inbox.services.accepting import put
+from inbox.services.bot_profiles import BotProfiles
+from inbox.services.rights import Rights
+from inbox.services.waiting import Waiting
 
 _MODEL_FAULTS: Final = frozenset({Kind.UPSTREAM, Kind.UNAVAILABLE, Kind.TIMEOUT, Kind.THROTTLED, Kind.MISCONFIGURED})
 _MAX_REASON: Final = 200
@@ -44,9 +48,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Opened(msgspec.Struct, frozen=True, kw_only=True):
-    """A turn under way. `decided` is its outcome if no model is needed."""
+    """A turn under way. `asked_at` is when the customer last wrote, `decided` its outcome if no model is needed."""
 
     turn: BotTurn
+    asked_at: datetime
     client_number: str
     prompt: Prompt
     decided: Outcome | None
@@ -63,11 +68,15 @@ class BotSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Bot:
     """One turn at a time per conversation."""
 
-    def __init__(self, database: Database, assistant: Assistant, settings: BotSettings, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, rights: Rights, assistant: Assistant, settings: BotSettings, clock: Clock
+    ) -> None:
         self._database = database
+        self._profiles = BotProfiles(database, rights)
         self._assistant = assistant
         self._settings = settings
         self._now = clock
+        self._waiting = Waiting()
 
     async def work(self, lane: Lane) -> str:
         """One turn of the conversation that the lane names. Returns how it ended, for the metrics."""
@@ -84,7 +93,21 @@ class Bot:
         if lane.attempts > MAX_ATTEMPTS:
             # Worker after worker died with this turn: a person goes on.
             outcome = _unavailable("worker_died")
-        return await self._close(opened, outcome or await self._ask(opened.prompt), lane)
+        try:
+            outcome = outcome or await self._ask(opened.prompt)
+        except CircuitOpen as error:
+            left = timedelta(seconds=rules.MODEL_WAIT_SECONDS) - (self._now() - opened.asked_at)
+            if left > timedelta(0):
+                # Nobody was asked, so nothing is lost yet. The lane is due when the limit is reached, or sooner.
+                await self._database.work.retry(lane, left)
+                self._waiting.add(lane.key)
+                return "waits"
+            outcome = _unavailable(error.code)
+        return await self._close(opened, outcome, lane)
+
+    async def resume(self, most: int | None) -> None:
+        """The model may be there again: `most` of the turns that wait for it are due now, None is all."""
+        await self._database.work.hurry(WorkKind.TURN, self._waiting.take(most))
 
     # --- before the model ---------------------------------------------------------------------------------------------
 
@@ -108,11 +131,11 @@ class Bot:
             )
             if turn is None:
                 return None
-            profile = await tx.bot.profile(account_id)
             name = await tx.conversations.contact_name(account_id, conversation_id)
-        knowledge = rules.knowledge(profile or rules.Profile(account_id=account_id), name)
+        knowledge = rules.knowledge(await self._profiles.of(account_id), name)
         return _Opened(
             turn=turn,
+            asked_at=waiting[-1].at,
             client_number=conversation.client_number,
             prompt=self._prompt(knowledge, history),
             decided=self._without_model(history, waiting),
@@ -145,8 +168,11 @@ class Bot:
     # --- the model ----------------------------------------------------------------------------------------------------
 
     async def _ask(self, prompt: Prompt) -> Outcome:
+        """Raises `CircuitOpen`, for then the model was not asked."""
         try:
             answer = await self._assistant.complete(prompt, schema=Decision)
+        except CircuitOpen:
+            raise
         except InboxError as error:
             if error.kind not in _MODEL_FAULTS:
                 raise

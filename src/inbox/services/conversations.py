@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, NoReturn
 
 from inbox.domain.access import Actor, Permission
@@ -13,8 +13,9 @@ from inbox.domain.events import Event
 from inbox.domain.ids import AccountId, ConversationId
 from inbox.ports.database import Database
 from inbox.ports.queries import Before
+from inbox.ports.records import Window
 from inbox.ports.views import ConversationItem, ConversationRow, MessageItem
-from inbox.services.rights import require_at
+from inbox.services.rights import Rights, require_at
 
 _BOT_ON_WIRE: Final = timedelta(seconds=2)
 """The first byte of a send leaves within this time of its fence, or never."""
@@ -24,9 +25,10 @@ _LOOKS: Final = 40
 class Conversations:
     """Every method checks the caller's rights on the account of the object."""
 
-    def __init__(self, database: Database, clock: Clock, country: CountryCode) -> None:
+    def __init__(self, database: Database, rights: Rights, clock: Clock, country: CountryCode) -> None:
         """`country` is that of numbers which people write without one."""
         self._database = database
+        self._rights = rights
         self._now = clock
         self._country = country
 
@@ -37,8 +39,8 @@ class Conversations:
         actor.require_anywhere(Permission.CONVERSATIONS_VIEW)
         await require_at(self._database, actor, Permission.CONVERSATIONS_VIEW, account_id)
         rows = await self._database.queries.conversations(account_id, limit=limit, before=before)
-        if not rows and not await self._database.queries.account_exists(account_id):
-            raise AccountNotFound
+        if not rows:
+            await self._rights.require_account(account_id)
         return rows
 
     async def messages_of(
@@ -50,6 +52,13 @@ class Conversations:
         if rows is None:
             await self._refuse(actor, Permission.MESSAGES_VIEW, conversation_id)
         return rows
+
+    async def window_of(self, actor: Actor, conversation_id: ConversationId) -> tuple[Window, datetime]:
+        """The customer service window, and the time that it is. Raises `ConversationNotFound`, `PermissionDenied`."""
+        window = await self._database.queries.window(actor.reach(Permission.MESSAGES_VIEW), conversation_id)
+        if window is None:
+            await self._refuse(actor, Permission.MESSAGES_VIEW, conversation_id)
+        return window, self._now()
 
     async def mark_read(self, actor: Actor, conversation_id: ConversationId) -> None:
         """Nothing is unread any more. Raises `ConversationNotFound` and `PermissionDenied`."""
@@ -84,7 +93,7 @@ class Conversations:
 
         Raises `ConversationNotFound` and `PermissionDenied`.
         """
-        account_id = await self._account_of(conversation_id)
+        account_id = await self._rights.account_of(actor, conversation_id)
         actor.require(Permission.MESSAGES_SEND, account_id, ConversationNotFound)
         async with self._database.transaction() as tx:
             await tx.conversations.lock(account_id, conversation_id)
@@ -120,15 +129,8 @@ class Conversations:
 
     async def _refuse(self, actor: Actor, code: Permission, conversation_id: ConversationId) -> NoReturn:
         """Says why nothing was found within the caller's reach."""
-        actor.require(code, await self._account_of(conversation_id), ConversationNotFound)
+        actor.require(code, await self._rights.account_of(actor, conversation_id), ConversationNotFound)
         raise ConversationNotFound
-
-    async def _account_of(self, conversation_id: ConversationId) -> AccountId:
-        """Not remembered: an answer about somebody else's conversation takes as long as one about none."""
-        owner = await self._database.queries.owner_of_conversation(conversation_id)
-        if owner is None:
-            raise ConversationNotFound
-        return owner.account_id
 
 
 def _event(

@@ -9,13 +9,18 @@ import msgspec
 from inbox.domain.errors import InboxError, Kind, Undecodable
 from inbox.domain.ids import MessageId, uuid7_at
 from inbox.domain.inbound import InboundEvent, InboundMessage, InboundStatus, Unknown
-from inbox.domain.work import MAX_ATTEMPTS, Lane
+from inbox.domain.work import Lane
 from inbox.ports.database import Database
 from inbox.ports.messaging import WebhookCodec
-from inbox.ports.records import Delivery, InboundBatch, Received, SetAside
+from inbox.ports.records import Delivery, InboundBatch, Placed, Received, SetAside
 
 PAGE: Final = 500
 """Deliveries of one round."""
+_STEPS: Final = {2: 50, 3: 5}
+"""How many are tried at once by the second and the third worker after a death; later ones try each alone."""
+_DEATHS_ALONE: Final = 2
+MOST_DEATHS: Final = len(_STEPS) + 1 + _DEATHS_ALONE
+"""Workers that a delivery may cost before it is set aside."""
 _DIVISIBLE: Final = frozenset({Kind.MALFORMED, Kind.TIMEOUT})
 """What may be the fault of one part, or of too many parts at once: less is tried."""
 
@@ -40,14 +45,30 @@ class Ingest:
         if not lanes[0].is_suspect:
             await self._together(lanes, deliveries)
             return len(deliveries)
-        for delivery in deliveries:
-            await self._alone(delivery)
+        await self._suspected(deliveries, lanes[0].attempts)
         await self._commit(lanes, InboundBatch())
         return len(deliveries)
 
-    async def _alone(self, delivery: Delivery) -> None:
-        """One delivery of a lane whose worker died. Should this one die too, it is known with what."""
-        if delivery.tries + 1 >= MAX_ATTEMPTS:  # the first death was in company and counted for none
+    async def _suspected(self, deliveries: Sequence[Delivery], attempts: int) -> None:
+        """Deliveries of a lane whose workers died, `attempts` counting this one: smaller and smaller steps.
+
+        A step that is done stays done, so that the next worker begins where this one may end. Most workers die of
+        something else, and for them this is hardly slower than all at once.
+        """
+        step = _STEPS.get(attempts, 1)
+        for start in range(0, len(deliveries), step):
+            if step > 1:
+                await self._apply_part(deliveries[start : start + step])
+            else:
+                await self._alone(deliveries[start], attempts)
+
+    async def _alone(self, delivery: Delivery, attempts: int) -> None:
+        """Should this worker die as well, it is known of what.
+
+        What is counted at the delivery may have been an outage, after which its lane was in order again: only together
+        with the deaths in a row, which the lane counts, it is proof.
+        """
+        if attempts > MOST_DEATHS and delivery.tries >= _DEATHS_ALONE:
             # Worker after worker died with it: it is set aside and its lane goes on.
             await self._apply(InboundBatch(undecodable=[(delivery.id, "worker_died")]))
             return
@@ -119,6 +140,7 @@ class Ingest:
     def _flatten(self, items: Sequence[tuple[Delivery, int, InboundEvent]]) -> InboundBatch:
         messages: list[Received] = []
         statuses: list[InboundStatus] = []
+        effects: list[Placed] = []
         set_aside: list[SetAside] = []
         for delivery, position, event in items:
             match event:
@@ -136,4 +158,8 @@ class Ingest:
                     statuses.append(event)
                 case Unknown():
                     set_aside.append(SetAside(delivery_id=delivery.id, position=position, item=event))
-        return InboundBatch(messages=messages, statuses=statuses, set_aside=set_aside, quiet_for=self._quiet_for)
+                case _:
+                    effects.append(Placed(delivery_id=delivery.id, position=position, effect=event))
+        return InboundBatch(
+            messages=messages, statuses=statuses, effects=effects, set_aside=set_aside, quiet_for=self._quiet_for
+        )

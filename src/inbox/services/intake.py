@@ -12,12 +12,12 @@ from inbox.domain.errors import (
     Undecodable,
     VerificationFailed,
 )
-from inbox.ports.cache import Cache
 from inbox.ports.database import Database
 from inbox.ports.messaging import WebhookCodec
 from inbox.ports.records import AppSecret
-from inbox.services.rights import RIGHTS_TAG
+from inbox.services.rights import Rights
 
+WITHIN_SECONDS: Final = 3.0
 _SECRETS_SECONDS: Final = 60.0
 _ANY_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """For times that Meta left out; only numbers are looked at here."""
@@ -27,12 +27,23 @@ class Intake:
     """The way in. A returned `accept` means that the body is committed: only then may 200 be answered."""
 
     def __init__(
-        self, database: Database, codec: WebhookCodec, cache: Cache, *, verify_token: str | None, is_signed: bool
+        self,
+        database: Database,
+        codec: WebhookCodec,
+        rights: Rights,
+        *,
+        verify_token: str | None,
+        is_signed: bool,
+        within: float = WITHIN_SECONDS,
     ) -> None:
-        """`verify_token` is the one of the installation; accounts have their own. `is_signed` False is for tests."""
+        """`verify_token` is the one of the installation; accounts have their own. `is_signed` False is for tests.
+
+        `within` is the time in seconds in which a delivery must be answered.
+        """
+        self.within = within
         self._database = database
         self._codec = codec
-        self._cache = cache
+        self._rights = rights
         self._verify_token = verify_token
         self._is_signed = is_signed
 
@@ -82,4 +93,4 @@ class Intake:
         async def load() -> Sequence[AppSecret]:
             return tuple(await self._database.queries.app_secrets())
 
-        return await self._cache.fetch("app_secrets", load, tags=[RIGHTS_TAG], ttl=_SECRETS_SECONDS)
+        return await self._rights.remembered("app_secrets", "all", load, ttl=_SECRETS_SECONDS)

@@ -53,7 +53,11 @@ class Invitations:
             known = await tx.local_accounts.user_by_email(newcomer.email)
         if known is not None:
             _check_open(known)
-        async with self._database.transaction() as tx, keeping_an_admin(tx, actor, *needed) as maker:
+        async with (
+            self._rights.changing(),
+            self._database.transaction() as tx,
+            keeping_an_admin(tx, actor, *needed) as maker,
+        ):
             person = await self._enter(tx, newcomer, is_new=known is None)
             user_id = UserId(person.id)
             if assignments:
@@ -64,7 +68,6 @@ class Invitations:
             await _check_covered(tx, maker, user_id)
             handed = await self._hand(tx, actor, user_id, Purpose.INVITE)
             await tx.audit(entry(actor, Action.MEMBER_INVITED, user_id, email=person.email, again=known is not None))
-        await self._rights.changed()
         return handed
 
     async def reset(self, actor: Actor, user_id: UserId) -> Handed:

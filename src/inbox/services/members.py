@@ -59,10 +59,13 @@ class Members:
         """
         actor.require_everywhere(Permission.USERS_MANAGE)
         action = Action.MEMBER_ENABLED if is_active else Action.MEMBER_DISABLED
-        async with self._database.transaction() as tx, keeping_an_admin(tx, actor, Permission.USERS_MANAGE):
+        async with (
+            self._rights.changing(),
+            self._database.transaction() as tx,
+            keeping_an_admin(tx, actor, Permission.USERS_MANAGE),
+        ):
             await tx.members.set_active(user_id, is_active=is_active)
             await tx.audit(entry(actor, action, user_id))
-        await self._rights.changed()
 
     async def assign_roles(self, actor: Actor, user_id: UserId, assignments: Sequence[Assignment]) -> None:
         """Replaces all roles of the user, or none of them.
@@ -70,9 +73,12 @@ class Members:
         Raises `PermissionDenied`, `UserNotFound`, `Invalid` for a role or account that does not exist, `LastAdmin`.
         """
         actor.require_everywhere(Permission.ROLES_MANAGE)
-        async with self._database.transaction() as tx, keeping_an_admin(tx, actor, Permission.ROLES_MANAGE):
+        async with (
+            self._rights.changing(),
+            self._database.transaction() as tx,
+            keeping_an_admin(tx, actor, Permission.ROLES_MANAGE),
+        ):
             await assign_roles(tx, actor, user_id, assignments)
-        await self._rights.changed()
 
     async def set_overrides(self, actor: Actor, user_id: UserId, overrides: Sequence[Grant]) -> None:
         """Replaces all overrides of the user, or none of them; of contradicting ones the deny stays.
@@ -80,7 +86,11 @@ class Members:
         Raises `PermissionDenied`, `UserNotFound`, `Invalid` for a code or account that does not exist, `LastAdmin`.
         """
         actor.require_everywhere(Permission.ROLES_MANAGE)
-        async with self._database.transaction() as tx, keeping_an_admin(tx, actor, Permission.ROLES_MANAGE):
+        async with (
+            self._rights.changing(),
+            self._database.transaction() as tx,
+            keeping_an_admin(tx, actor, Permission.ROLES_MANAGE),
+        ):
             await tx.members.lock(user_id)
             missing = await tx.roles.missing(
                 codes={row.code for row in overrides},
@@ -98,7 +108,6 @@ class Members:
             await tx.audit(
                 entry(actor, Action.OVERRIDES_SET, user_id, allowed=sorted(allowed - denied), denied=sorted(denied))
             )
-        await self._rights.changed()
 
     async def _enter(self, subject: Subject) -> Actor | None:
         async with self._database.transaction() as tx:
@@ -112,8 +121,8 @@ class Members:
                 target=str(subject.user_id),
             )
             await tx.audit(*(msgspec.structs.replace(who, action=action) for action in done))
-        if done:
-            await self._rights.changed()
+        if done and Action.MEMBER_JOINED not in done:
+            await self._rights.changed()  # of who just joined nobody can remember anything
         return await self._rights.actor(subject)
 
     def _may_become_admin(self, subject: Subject, actor: Actor) -> bool:

@@ -11,9 +11,9 @@ from inbox.domain.audit import Action, entry
 from inbox.domain.errors import CircuitBreakerNotFound
 from inbox.domain.events import CircuitReset
 from inbox.domain.work import WorkKind
-from inbox.ports.cache import Cache, CacheStats, FamilyStats
+from inbox.ports.cache import Cache, CacheStats, FamilyStats, SharedStats
 from inbox.ports.database import Database
-from inbox.ports.monitoring import Circuits, CircuitState, DeliveryQueue, SendQueue
+from inbox.ports.monitoring import Circuits, CircuitState, DeliveryQueue, SendQueue, SilentNumber
 from inbox.ports.views import Backlog
 from inbox.services.processes import Processes
 
@@ -22,10 +22,14 @@ _SEVERITY: Final = ("closed", "half_open", "open")
 
 
 class CacheOverview(msgspec.Struct, frozen=True, kw_only=True):
-    """The caches of all `processes` together: an entry that two of them hold counts twice, its key is named once."""
+    """The caches of all `processes` together: an entry that two of them hold counts twice, its key is named once.
+
+    `shared` is what the tier holds that they share; None if there is none.
+    """
 
     stats: CacheStats
     processes: int
+    shared: SharedStats | None
 
 
 class Queues(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +38,7 @@ class Queues(msgspec.Struct, frozen=True, kw_only=True):
     work: list[Backlog]
     deliveries: DeliveryQueue
     sends: SendQueue
+    silent_numbers: list[SilentNumber]
 
 
 class Monitoring:
@@ -68,7 +73,11 @@ class Monitoring:
         """Counters and some keys of all caches."""
         actor.require_everywhere(Permission.ROLES_MANAGE)
         reports = await self._processes.reports(keys=MOST_KEYS)
-        return CacheOverview(stats=_together(r.cache for r in reports if r.cache is not None), processes=len(reports))
+        return CacheOverview(
+            stats=_together(r.cache for r in reports if r.cache is not None),
+            processes=len(reports),
+            shared=await self._cache.shared(),
+        )
 
     async def clear_cache(self, actor: Actor) -> None:
         """Drops what every process remembers: here when this returns, in the others a moment later."""
@@ -85,6 +94,7 @@ class Monitoring:
             work=[waiting.get(kind, Backlog(kind=kind, waiting=0, oldest_seconds=0.0)) for kind in WorkKind],
             deliveries=await self._database.operations.deliveries(),
             sends=await self._database.operations.sends(),
+            silent_numbers=await self._database.operations.silent_numbers(),
         )
 
 
@@ -124,4 +134,6 @@ def _added(one: FamilyStats, other: FamilyStats) -> FamilyStats:
         size=one.size + other.size,
         hits=one.hits + other.hits,
         misses=one.misses + other.misses,
+        shared_hits=one.shared_hits + other.shared_hits,
+        shared_misses=one.shared_misses + other.shared_misses,
     )

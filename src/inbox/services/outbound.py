@@ -1,32 +1,30 @@
 """Messages to customers: accepted in one transaction, delivered apart, never twice."""
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import msgspec
 
-from inbox.domain.access import Actor, Permission
+from inbox.domain.access import Actor, ActorKind, Permission
 from inbox.domain.clock import Clock
-from inbox.domain.content import Content
 from inbox.domain.conversations import Conversation
 from inbox.domain.errors import (
+    CircuitOpen,
     CommitUnknown,
     ConversationNotFound,
     DatabaseTimeout,
     DatabaseUnavailable,
     InboxError,
     MessageNotFound,
-    SecretUnreadable,
-    WhatsAppNotConfigured,
-    WindowClosed,
 )
-from inbox.domain.events import Event, MessageSettled, Resync, Signal, WorkWaiting
+from inbox.domain.events import MessageSettled, Resync, Signal
 from inbox.domain.ids import AccountId, ConversationId, MessageId, uuid7
 from inbox.domain.messages import FAILURES, Author
-from inbox.domain.outbound import TTL_HUMAN, UNCONFIRMED_AFTER, UNCONFIRMED_AFTER_CODE, WINDOW_MARGIN, OpId, State
+from inbox.domain.outbound import UNCONFIRMED_AFTER, UNCONFIRMED_AFTER_CODE, OpId, State
+from inbox.domain.outgoing import Sendable
+from inbox.domain.pacing import pair_wait
 from inbox.domain.upstream_errors import (
     AccountProblem,
     FenceRefused,
@@ -35,12 +33,15 @@ from inbox.domain.upstream_errors import (
     Refused,
     TryLater,
 )
-from inbox.domain.work import Lane, WorkKind, back_off
+from inbox.domain.work import Lane, back_off
 from inbox.ports.database import Database, Transaction
 from inbox.ports.events import Events
 from inbox.ports.messaging import Sender
 from inbox.ports.records import IdempotencyKey, NewMessage, Outgoing, Settlement
 from inbox.ports.views import Outcome
+from inbox.services.accepting import addressed, expiry, fingerprint, is_usable, put
+from inbox.services.rights import Rights
+from inbox.services.waiting import Waiting
 
 _UNDER_WAY: Final = frozenset({State.QUEUED, State.CLAIMED, State.WIRE, State.UNKNOWN, State.UNCONFIRMED})
 _LOOKED_AT_AGAIN: Final = timedelta(minutes=1)
@@ -48,50 +49,71 @@ _LOOKED_AT_AGAIN: Final = timedelta(minutes=1)
 _OUTAGE: Final = (DatabaseUnavailable, DatabaseTimeout, CommitUnknown)
 _WRITES: Final = 5
 """How often an outcome is written before it is left to the reaper: some seconds, while a database restarts."""
-_REPEATED_WITHIN: Final = {"app": 60.0, "waba": 60.0, "number": 1.0, "pair": 4.0, "service": 5.0}
+_MEETS_CIRCUIT: Final = timedelta(seconds=1)
+"""The wait of what met an open circuit: the workers leave it alone until the circuit lets something through."""
+_REPEATED_WITHIN: Final = {"app": 60.0, "waba": 60.0, "number": 1.0, "pair": 1.0, "service": 5.0}
 """Seconds to wait for the first time, by what is throttled, when WhatsApp names no time."""
+_TOO_FAST: Final = frozenset({"app", "waba", "number"})
+"""What is throttled when a number sends too fast, alone or with others: it slows down."""
 
 
 class Outbound:
     """The one way out, for people, the bot and the API."""
 
-    def __init__(self, database: Database, sender: Sender, events: Events, clock: Clock) -> None:
+    def __init__(self, database: Database, rights: Rights, sender: Sender, events: Events, clock: Clock) -> None:
         self._database = database
+        self._rights = rights
         self._sender = sender
         self._events = events
         self._now = clock
+        self._waiting = Waiting()
 
     # --- accepting ----------------------------------------------------------------------------------------------------
 
     async def accept(
-        self, actor: Actor, conversation_id: ConversationId, content: Content, *, key: str | None
+        self,
+        actor: Actor,
+        conversation_id: ConversationId,
+        content: Sendable,
+        *,
+        key: str | None,
+        reply_to: MessageId | None = None,
     ) -> tuple[AccountId, MessageId]:
         """Stores a person's message as `pending` and queues it; `key` makes repetitions harmless.
 
-        Raises `ConversationNotFound`, `PermissionDenied`, `IdempotencyKeyReused`. A refusal that the operator must see
+        Raises `ConversationNotFound`, `PermissionDenied`, `IdempotencyKeyReused`, and `Invalid` or `ReactionRefused`
+        for a message that cannot be quoted or reacted to. A refusal that the operator must see
         is stored as a failed message: its outcome then says why.
         """
-        owner = await self._database.queries.owner_of_conversation(conversation_id)
-        if owner is None:
-            raise ConversationNotFound
-        actor.require(Permission.MESSAGES_SEND, owner.account_id, ConversationNotFound)
+        account_id = await self._rights.account_of(actor, conversation_id)
+        actor.require(Permission.MESSAGES_SEND, account_id, ConversationNotFound)
+        can_send = await is_usable(self._rights.channel(account_id))
         async with self._database.transaction() as tx:
-            conversation = await tx.conversations.lock(owner.account_id, conversation_id)
+            conversation = await tx.conversations.lock(account_id, conversation_id)
             now = self._now()
             new = NewMessage(
                 id=MessageId(uuid7()),
-                account_id=owner.account_id,
+                account_id=account_id,
                 conversation_id=conversation_id,
                 content=content,
                 author=Author.HUMAN,
                 author_id=actor.user_id,
                 at=now,
-                expires_at=_expiry(conversation, now, TTL_HUMAN),
+                expires_at=expiry(conversation, content, now),
                 client_id=key,
+                by_program=actor.kind is ActorKind.API_KEY,
             )
-            return owner.account_id, await self._store(tx, conversation, new)
+            return account_id, await self._store(tx, conversation, new, reply_to, can_send=can_send)
 
-    async def _store(self, tx: Transaction, conversation: Conversation, new: NewMessage) -> MessageId:
+    async def _store(
+        self,
+        tx: Transaction,
+        conversation: Conversation,
+        new: NewMessage,
+        reply_to: MessageId | None,
+        *,
+        can_send: bool,
+    ) -> MessageId:
         if new.client_id is not None and new.author_id is not None:
             known = await tx.messages.remember(
                 IdempotencyKey(
@@ -99,18 +121,19 @@ class Outbound:
                     caller=new.author_id,
                     call="messages.send",
                     key=new.client_id,
-                    request_hash=_fingerprint(new.conversation_id, new.content),
+                    request_hash=fingerprint(new, reply_to),
                 ),
                 new.id,
             )
             if known is not None:
                 return known
-        await put(tx, conversation, new)
+        await put(tx, conversation, await addressed(tx, new, reply_to), can_send=can_send)
         return new.id
 
     async def outcome(self, account_id: AccountId, message_id: MessageId, *, within: float) -> Outcome:
         """What became of the message: the final word, or how far it is after `within` seconds.
 
+        A message that was given back to wait is not waited for: throttled, a paused account, an open circuit.
         While the database does not answer, the message counts as queued: it is stored, an error would say that it is
         not. Raises `MessageNotFound`.
         """
@@ -120,7 +143,7 @@ class Outbound:
             async with asyncio.timeout(within), self._events.subscribe() as signals:
                 while True:
                     outcome = await self._outcome(account_id, message_id)
-                    if outcome.state not in _UNDER_WAY:
+                    if outcome.state not in _UNDER_WAY or outcome.is_postponed:
                         return outcome
                     await _hint(signals, message_id)
         except TimeoutError:
@@ -131,7 +154,13 @@ class Outbound:
             outcome = await self._database.queries.outcome(account_id, message_id)
         except _OUTAGE:
             return Outcome(
-                id=message_id, state=State.QUEUED, wamid=None, error_code=None, error_message=None, reason=None
+                id=message_id,
+                state=State.QUEUED,
+                is_postponed=False,
+                wamid=None,
+                error_code=None,
+                error_message=None,
+                reason=None,
             )
         if outcome is None:
             raise MessageNotFound
@@ -141,6 +170,7 @@ class Outbound:
 
     async def deliver(self, outgoing: Outgoing, lane: Lane) -> State:
         """One attempt at WhatsApp, and its outcome written down. Returns where the message stands."""
+        self._waiting.discard(lane.key)
         if outgoing.is_paused:
             return await self._give_back(outgoing, lane, _LOOKED_AT_AGAIN)
         fence = _Fence(self._database, outgoing)
@@ -154,14 +184,11 @@ class Outbound:
                 reply_to=outgoing.reply_to_wamid,
             )
         except InboxError as error:
-            if not fence.is_passed:
-                # Nothing can have left, whatever the error is.
-                return await self._give_back(outgoing, lane, _wait_for_nothing(error, lane.retries + 1))
-            return await self._settle(_settlement(outgoing, error), lane)
+            return await self._failed(outgoing, lane, error, may_have_left=fence.is_passed)
         except asyncio.CancelledError:
             # The process stops in the middle of a send: what may have left is unknown, the rest goes back.
             if fence.is_passed:
-                await self._settle(_settlement(outgoing, OutcomeUnknown()), lane)
+                await self._settle(_settlement(outgoing, OutcomeUnknown(), lane), lane)
             else:
                 await self._give_back(outgoing, lane, timedelta(0))
             raise
@@ -173,6 +200,20 @@ class Outbound:
             wamid=accepted.wamid,
         )
         return await self._settle(settlement, lane)
+
+    async def resume(self, most: int | None) -> None:
+        """WhatsApp may be there again: `most` of the lanes that an outage put off are due now, None is all."""
+        await self._database.outbox.hurry(self._waiting.take(most))
+
+    async def _failed(self, outgoing: Outgoing, lane: Lane, error: InboxError, *, may_have_left: bool) -> State:
+        if may_have_left:
+            state = await self._settle(_settlement(outgoing, error, lane), lane)
+        else:
+            # Nothing can have left, whatever the error is.
+            state = await self._give_back(outgoing, lane, _wait_for_nothing(error, lane.retries + 1))
+        if state is State.QUEUED and _is_outage(error):
+            self._waiting.add(lane.key)
+        return state
 
     async def _settle(self, settlement: Settlement, lane: Lane) -> State:
         await _written(lambda: self._database.outbox.settle(settlement, lane))
@@ -217,37 +258,6 @@ async def _hint(signals: AsyncIterator[Signal], message_id: MessageId) -> None:
         return
 
 
-async def put(tx: Transaction, conversation: Conversation, new: NewMessage) -> None:
-    """Puts a message of a person, the bot or the system on its way; `conversation` is locked.
-
-    What cannot be sent is stored as failed with a reason that people see.
-    """
-    refusal = await _refusal(tx, conversation, new)
-    if refusal is None:
-        if new.author is Author.HUMAN:
-            await tx.conversations.raise_epoch(new.account_id, new.conversation_id)
-        await tx.messages.queue(new)
-        tx.wake(WorkWaiting(WorkKind.SEND))
-    else:
-        code = WindowClosed.graph_code if isinstance(refusal, WindowClosed) else None
-        sentence = FAILURES[code] if code is not None else str(refusal)
-        await tx.messages.add_failed(new, reason=refusal.code, error_code=code, error_message=sentence)
-    await tx.conversations.touch(new.account_id, new.conversation_id, new.at, by_bot=new.author is Author.BOT)
-    await tx.record(_created(new))
-
-
-async def _refusal(tx: Transaction, conversation: Conversation, new: NewMessage) -> InboxError | None:
-    try:
-        channel = await tx.accounts.channel(new.account_id)
-    except SecretUnreadable:
-        return WhatsAppNotConfigured()
-    if not channel.is_usable:
-        return WhatsAppNotConfigured()
-    # The last minute of the window is too short for a send.
-    is_open = conversation.is_window_open(new.at) and new.expires_at > new.at
-    return None if is_open else WindowClosed()
-
-
 class _Fence:
     """The commit before the first byte. It runs once: a second connection for the same attempt may not start."""
 
@@ -264,7 +274,7 @@ class _Fence:
         self.is_passed = True
 
 
-def _settlement(outgoing: Outgoing, error: InboxError) -> Settlement:
+def _settlement(outgoing: Outgoing, error: InboxError, lane: Lane) -> Settlement:
     """The outcome classes of a send that had passed the fence."""
     settled = Settlement(
         message_id=outgoing.id,
@@ -285,8 +295,13 @@ def _settlement(outgoing: Outgoing, error: InboxError) -> Settlement:
             return msgspec.structs.replace(
                 settled, state=State.QUEUED, error_code=error.graph_code, pause=str(error), wait=_LOOKED_AT_AGAIN
             )
+        case TryLater(scope="pair"):
+            wait = max(pair_wait(lane.pair_refusals), timedelta(seconds=error.retry_after or 0))
+            return msgspec.structs.replace(settled, state=State.QUEUED, wait=wait, throttled="pair")
         case NothingSent() | TryLater():
-            return msgspec.structs.replace(settled, state=State.QUEUED, wait=_wait(error, outgoing.attempt + 1))
+            wait = _wait(error, outgoing.attempt + 1)
+            throttled = "number" if isinstance(error, TryLater) and error.scope in _TOO_FAST else None
+            return msgspec.structs.replace(settled, state=State.QUEUED, wait=wait, throttled=throttled)
         case OutcomeUnknown(graph_code=code) if code is not None:
             return msgspec.structs.replace(settled, error_code=code, unknown_for=UNCONFIRMED_AFTER_CODE)
         case _:
@@ -298,10 +313,18 @@ def _wait_for_nothing(error: InboxError, attempt: int) -> timedelta:
     match error:
         case FenceRefused():
             return timedelta(0)
+        case CircuitOpen():
+            return _MEETS_CIRCUIT
         case AccountProblem() | Refused():
             return _LOOKED_AT_AGAIN
         case _:
             return _wait(error, attempt)
+
+
+def _is_outage(error: InboxError) -> bool:
+    """True for what passes when WhatsApp is there again; false for what one number waits for, and for a named time."""
+    is_service = isinstance(error, NothingSent) or (isinstance(error, TryLater) and error.scope == "service")
+    return is_service and error.retry_after is None
 
 
 def _wait(error: InboxError, attempt: int) -> timedelta:
@@ -309,22 +332,3 @@ def _wait(error: InboxError, attempt: int) -> timedelta:
         return timedelta(seconds=min(max(error.retry_after, 1.0), 300.0))
     first = _REPEATED_WITHIN[error.scope] if isinstance(error, TryLater) else 1.0
     return back_off(attempt, first=first, most=300.0 if isinstance(error, TryLater) else 30.0)
-
-
-def _expiry(conversation: Conversation, now: datetime, ttl: timedelta) -> datetime:
-    if conversation.window_expires_at is None:
-        return now + ttl
-    return min(now + ttl, conversation.window_expires_at - WINDOW_MARGIN)
-
-
-def _fingerprint(conversation_id: ConversationId, content: Content) -> bytes:
-    return hashlib.sha256(conversation_id.bytes + msgspec.json.encode(content)).digest()
-
-
-def _created(new: NewMessage) -> Event:
-    return Event(
-        account_id=new.account_id,
-        conversation_id=new.conversation_id,
-        kind="message.created",
-        body={"id": str(new.id), "direction": "outbound", "author": new.author.value},
-    )

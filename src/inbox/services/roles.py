@@ -54,12 +54,11 @@ class Roles:
         actor.require_everywhere(Permission.ROLES_MANAGE)
         codes = tuple(dict.fromkeys(permissions))
         role = Role(id=uuid7(), slug=slug, name=name, description=description, permissions=codes)
-        async with self._database.transaction() as tx:
+        async with self._rights.changing(), self._database.transaction() as tx:
             await changing_rights(tx, actor, Permission.ROLES_MANAGE)
             await _check_codes(tx, permissions)
             row = await tx.roles.add(role)
             await tx.audit(entry(actor, Action.ROLE_CREATED, role.id, slug=slug, name=name, permissions=list(codes)))
-        await self._rights.changed()
         return msgspec.structs.replace(row, permissions=list(codes))
 
     async def change(self, actor: Actor, role_id: UUID, change: RoleChange) -> RoleRow:
@@ -68,7 +67,11 @@ class Roles:
         Raises `PermissionDenied`, `RoleNotFound`, `SlugTaken`, `Invalid`, `LastAdmin`.
         """
         actor.require_everywhere(Permission.ROLES_MANAGE)
-        async with self._database.transaction() as tx, keeping_an_admin(tx, actor, Permission.ROLES_MANAGE):
+        async with (
+            self._rights.changing(),
+            self._database.transaction() as tx,
+            keeping_an_admin(tx, actor, Permission.ROLES_MANAGE),
+        ):
             before = await tx.roles.get(role_id)
             if before is None:
                 raise RoleNotFound
@@ -78,7 +81,6 @@ class Roles:
             row = await tx.roles.change(role_id, change)
             line = entry(actor, Action.ROLE_CHANGED, role_id)
             await tx.audit(msgspec.structs.replace(line, details=_differences(before, row)))
-        await self._rights.changed()
         if change.permissions is msgspec.UNSET:
             return row
         return msgspec.structs.replace(row, permissions=list(change.permissions))
@@ -86,7 +88,11 @@ class Roles:
     async def delete(self, actor: Actor, role_id: UUID) -> None:
         """With its assignments. Raises `PermissionDenied`, `RoleNotFound`, `CannotDeleteAdminRole`, `LastAdmin`."""
         actor.require_everywhere(Permission.ROLES_MANAGE)
-        async with self._database.transaction() as tx, keeping_an_admin(tx, actor, Permission.ROLES_MANAGE):
+        async with (
+            self._rights.changing(),
+            self._database.transaction() as tx,
+            keeping_an_admin(tx, actor, Permission.ROLES_MANAGE),
+        ):
             role = await tx.roles.get(role_id)
             if role is None:
                 raise RoleNotFound
@@ -94,7 +100,6 @@ class Roles:
                 raise CannotDeleteAdminRole
             await tx.roles.remove(role_id)
             await tx.audit(entry(actor, Action.ROLE_DELETED, role_id, slug=role.slug, name=role.name))
-        await self._rights.changed()
 
 
 async def _check_codes(tx: Transaction, codes: Collection[str]) -> None:

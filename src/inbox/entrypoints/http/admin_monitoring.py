@@ -1,6 +1,7 @@
 """Circuits, caches and queues of all processes: for administrators."""
 
 from typing import Annotated, Final
+from uuid import UUID
 
 import msgspec
 from dishka.integrations.litestar import FromDishka, inject
@@ -12,11 +13,13 @@ from msgspec import Meta
 from inbox.domain.access import Actor, Permission
 from inbox.entrypoints.http.monitoring import Breaker, breakers_shown
 from inbox.entrypoints.http.problems import SIGNED_IN, documented
-from inbox.ports.cache import FamilyStats
+from inbox.kit.paging import format_time
+from inbox.ports.cache import FamilyStats, SharedStats
 from inbox.ports.monitoring import DeliveryQueue, SendQueue
+from inbox.ports.views import Timestamp
 from inbox.services.monitoring import Monitoring
 
-_CIRCUIT: Final = PathParameter(schema_extra={"enum": ["gemini", "whatsapp", "supabase"]})
+_CIRCUIT: Final = PathParameter(schema_extra={"enum": ["gemini", "whatsapp", "supabase", "media"]})
 
 Ratio = Annotated[float, Meta(ge=0, le=1)]
 
@@ -27,25 +30,49 @@ class Reset(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Family(msgspec.Struct, frozen=True, kw_only=True):
-    """The keys that have one word before their first colon."""
+    """The keys that have one word before their first colon.
+
+    `hits` and `misses` are those of the processes' own memory. Of the misses the shared Redis was asked about, it had
+    `shared_hits` and had not `shared_misses`. `ratio` is the share of all questions that needed no load.
+    """
 
     family: str
     size: int
     hits: int
     misses: int
+    shared_hits: int
+    shared_misses: int
     ratio: Ratio
 
 
+class SharedShown(msgspec.Struct, frozen=True, kw_only=True):
+    """The Redis that all processes share: whether it answers, its entries, and those of each family.
+
+    `is_complete` is false if there was no time to count all.
+    """
+
+    is_up: bool
+    size: int
+    families: dict[str, int]
+    is_complete: bool
+
+
 class CacheShown(msgspec.Struct, frozen=True, kw_only=True):
-    """`ratio` is that of hits to all questions, 0 without any. `keys` are some of them, 1,000 at most."""
+    """The sums over `families`; `ratio` is 0 without any question. `keys` are some of them, 1,000 at most.
+
+    `shared` is null without a Redis.
+    """
 
     size: int
     keys: list[str]
     hits: int
     misses: int
+    shared_hits: int
+    shared_misses: int
     ratio: Ratio
     families: list[Family]
     processes: int
+    shared: SharedShown | None
 
 
 class Cleared(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,12 +84,22 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     oldest_seconds: float
 
 
+class Silent(msgspec.Struct, frozen=True, kw_only=True):
+    """A number that sends and hears nothing: no webhook came since `sent_at`, and that is ten minutes ago."""
+
+    account_id: UUID
+    phone_number_id: str
+    sent_at: Timestamp
+    last_webhook_at: Timestamp | None
+
+
 class QueuesShown(msgspec.Struct, frozen=True, kw_only=True):
     """`work` by kind: lanes with something to do, and for how long the oldest is due."""
 
     work: dict[str, Work]
     deliveries: DeliveryQueue
     sends: SendQueue
+    silent_numbers: list[Silent]
 
 
 @get("/admin/circuit-breakers", permission=Permission.ROLES_MANAGE, responses=documented(*SIGNED_IN))
@@ -93,15 +130,25 @@ async def cache_stats(actor: NamedDependency[Actor], monitoring: FromDishka[Moni
     """The caches of all processes together. An entry that two of them hold counts twice."""
     found = await monitoring.cache(actor)
     stats = found.stats
-    hits, misses = sum(family.hits for family in stats.families), sum(family.misses for family in stats.families)
+    total = FamilyStats(
+        family="",
+        size=stats.size,
+        hits=sum(family.hits for family in stats.families),
+        misses=sum(family.misses for family in stats.families),
+        shared_hits=sum(family.shared_hits for family in stats.families),
+        shared_misses=sum(family.shared_misses for family in stats.families),
+    )
     return CacheShown(
         size=stats.size,
         keys=stats.keys,
-        hits=hits,
-        misses=misses,
-        ratio=_ratio(hits, misses),
+        hits=total.hits,
+        misses=total.misses,
+        shared_hits=total.shared_hits,
+        shared_misses=total.shared_misses,
+        ratio=round(total.ratio, 4),
         families=[_family(family) for family in stats.families],
         processes=found.processes,
+        shared=_shared(found.shared),
     )
 
 
@@ -116,7 +163,10 @@ async def clear_cache(actor: NamedDependency[Actor], monitoring: FromDishka[Moni
 @get("/admin/queues", permission=Permission.ROLES_MANAGE, responses=documented(*SIGNED_IN))
 @inject
 async def queues(actor: NamedDependency[Actor], monitoring: FromDishka[Monitoring]) -> QueuesShown:
-    """What waits and what was set aside: work by kind, webhooks, messages on their way out. Counts end at 100,000."""
+    """What waits and what was set aside: work by kind, webhooks, messages on their way out. Counts end at 100,000.
+
+    `silent_numbers` are those that send and hear no webhook: most likely the webhook of the app is set up wrong.
+    """
     found = await monitoring.queues(actor)
     return QueuesShown(
         work={
@@ -125,6 +175,15 @@ async def queues(actor: NamedDependency[Actor], monitoring: FromDishka[Monitorin
         },
         deliveries=_rounded(found.deliveries),
         sends=_rounded_sends(found.sends),
+        silent_numbers=[
+            Silent(
+                account_id=number.account_id,
+                phone_number_id=number.phone_number_id,
+                sent_at=format_time(number.sent_at),
+                last_webhook_at=format_time(number.last_webhook_at) if number.last_webhook_at else None,
+            )
+            for number in found.silent_numbers
+        ],
     )
 
 
@@ -134,12 +193,18 @@ def _family(stats: FamilyStats) -> Family:
         size=stats.size,
         hits=stats.hits,
         misses=stats.misses,
-        ratio=_ratio(stats.hits, stats.misses),
+        shared_hits=stats.shared_hits,
+        shared_misses=stats.shared_misses,
+        ratio=round(stats.ratio, 4),
     )
 
 
-def _ratio(hits: int, misses: int) -> float:
-    return round(hits / (hits + misses), 4) if hits + misses else 0.0
+def _shared(stats: SharedStats | None) -> SharedShown | None:
+    if stats is None:
+        return None
+    return SharedShown(
+        is_up=stats.is_up, size=sum(stats.sizes.values()), families=stats.sizes, is_complete=stats.is_complete
+    )
 
 
 def _rounded(queue: DeliveryQueue) -> DeliveryQueue:

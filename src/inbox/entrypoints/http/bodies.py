@@ -5,7 +5,7 @@ first wrong field without saying where. So a body is checked here, strictly, and
 """
 
 import re
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from litestar import Request
@@ -13,6 +13,8 @@ from litestar.exceptions import HTTPException
 
 from inbox.domain.errors import Invalid, InvalidJson
 from inbox.kit.json_depth import depth_exceeds
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 _WHERE: Final = re.compile(r"(?P<what>.*) - at `\$(?P<path>[^`]*)`", re.DOTALL)
 _FIELD: Final = re.compile(r"Object (?:contains unknown|missing required) field `(?P<name>.*)`", re.DOTALL)
@@ -47,10 +49,11 @@ async def check(request: Request[Any, Any, Any]) -> None:
             raise Invalid(_path("query", f".{name}"), "NUL cannot be stored")
     declared = handler.parsed_data_field
     if declared is not None:
-        await _check_body(request, declared.annotation)
+        await read(request, declared.annotation)
 
 
-async def _check_body(request: Request[Any, Any, Any], shape: type[Any]) -> None:
+async def read(request: Request[Any, Any, Any], shape: type[S]) -> S:
+    """The body. For routes with shapes that the framework cannot make; raises what `check` raises."""
     body = await request.body()
     if not body:
         raise Invalid("body", "required")
@@ -59,7 +62,7 @@ async def _check_body(request: Request[Any, Any, Any], shape: type[Any]) -> None
     if depth_exceeds(body):
         raise InvalidJson("The body is nested too deep.")
     try:
-        msgspec.json.decode(body, type=shape)
+        found = msgspec.json.decode(body, type=shape)
         text = body.decode()
     except msgspec.ValidationError as error:
         raise _explained(str(error)) from None
@@ -67,6 +70,7 @@ async def _check_body(request: Request[Any, Any, Any], shape: type[Any]) -> None
         raise Invalid("body", "not readable as JSON in UTF-8") from None
     if "\\u0000" in text:  # an escaped one is the only NUL that JSON can hold
         _refuse_nul(await request.json(), "")
+    return found
 
 
 def _explained(message: str) -> Invalid:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from inbox.entrypoints.http.examples_admin import ADMIN
+from inbox.entrypoints.http.examples_deliveries import DELIVERIES
 from inbox.entrypoints.http.examples_inbox import INBOX
 from inbox.entrypoints.http.examples_service import SERVICE
 from inbox.entrypoints.http.examples_values import Example
 
-EXAMPLES: Final[Mapping[str, Example]] = {**INBOX, **ADMIN, **SERVICE}
+EXAMPLES: Final[Mapping[str, Example]] = {**INBOX, **ADMIN, **SERVICE, **DELIVERIES}

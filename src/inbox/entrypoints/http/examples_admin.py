@@ -141,8 +141,21 @@ ADMIN: Final[Mapping[str, Example]] = {
             "keys": [f"bot_profile:{ACCOUNT}"],
             "hits": 30,
             "misses": 10,
-            "ratio": 0.75,
-            "families": [{"family": "bot_profile", "size": 1, "hits": 30, "misses": 10, "ratio": 0.75}],
+            "shared_hits": 2,
+            "shared_misses": 8,
+            "ratio": 0.8,
+            "families": [
+                {
+                    "family": "bot_profile",
+                    "size": 1,
+                    "hits": 30,
+                    "misses": 10,
+                    "shared_hits": 2,
+                    "shared_misses": 8,
+                    "ratio": 0.8,
+                }
+            ],
+            "shared": {"is_up": True, "size": 3, "families": {"bot_profile": 3}, "is_complete": True},
             "processes": 2,
         }
     ),
@@ -157,7 +170,15 @@ ADMIN: Final[Mapping[str, Example]] = {
                 "quarantined_items": 1,
                 "unrouted": 0,
             },
-            "sends": {"waiting": 1, "on_wire": 1, "unconfirmed": 0, "unknown": 0, "oldest_seconds": 0.5},
+            "sends": {
+                "waiting": 1,
+                "on_wire": 1,
+                "unconfirmed": 0,
+                "unknown": 0,
+                "paused_accounts": 0,
+                "oldest_seconds": 0.5,
+            },
+            "silent_numbers": [],
         }
     ),
 }

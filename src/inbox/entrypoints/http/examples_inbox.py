@@ -52,7 +52,11 @@ _CONVERSATION: Final = {
     "window_expires_at": "2025-11-26T15:33:54.000000Z",
     "handed_over_at": None,
     "handover_reason": None,
+    "free_entry_until": None,
+    "preferences": {"marketing_messages": "stop"},
 }
+_SENT: Final = {"status": "sent", "message_id": "wamid.INVENTED0002", "id": MESSAGE}
+_QUEUED: Final = {"status": "queued", "message_id": None, "id": MESSAGE}
 _QUESTION: Final = {
     "id": "a3bb189e-8bf9-4c88-9f5a-3c1b2d4e5f01",
     "conversation_id": CONVERSATION,
@@ -69,6 +73,14 @@ _QUESTION: Final = {
     "actor": "contact",
     "client_id": None,
     "delivery_state": None,
+    "reactions": [{"emoji": "👍", "from": "business", "at": ANSWERED_AT}],
+    "reply_to_wamid": None,
+    "reply_to_message_id": None,
+    "edited_at": None,
+    "revoked_at": None,
+    "content": {"type": "text", "body": "Bonjour, vous êtes ouverts demain ?", "preview_url": False},
+    "media_state": None,
+    "context": {"forwarded": True},
 }
 _ANSWER: Final = {
     **_QUESTION,
@@ -81,12 +93,32 @@ _ANSWER: Final = {
     "actor": "human",
     "client_id": "bubble-1",
     "delivery_state": "delivered",
+    "reactions": [],
+    "reply_to_wamid": "wamid.INVENTED0001",
+    "reply_to_message_id": "a3bb189e-8bf9-4c88-9f5a-3c1b2d4e5f01",
+    "content": {"type": "text", "body": "Oui, de 9 h à 18 h.", "preview_url": False},
+    "context": None,
 }
 _CONTACT: Final = {
     "id": CONTACT,
     "whatsapp_number": NUMBER,
     "display_name": "Marc D.",
     "created_at": "2025-10-30T07:05:00.250000Z",
+    "preferences": [
+        {"account_id": ACCOUNT, "category": "marketing_messages", "value": "stop", "changed_at": AT},
+    ],
+}
+_NOTICE: Final = {
+    "id": "0192a1b2-3c4d-7e5f-8a6b-7c8d9e0f1a2c",
+    "account_id": ACCOUNT,
+    "waba_id": "102290129340398",
+    "field": "phone_number_quality_update",
+    "event": "DOWNGRADE",
+    "severity": "warning",
+    "text": "Qualité du numéro : DOWNGRADE",
+    "occurred_at": AT,
+    "received_at": AT,
+    "raw": {"display_phone_number": "33465710001", "event": "DOWNGRADE", "current_limit": "TIER_2K"},
 }
 _FIELD: Final = {
     "id": "0d8f0a55-6b7c-4f0e-9a55-1c2d3e4f5a6b",
@@ -144,6 +176,8 @@ INBOX: Final[Mapping[str, Example]] = {
     ),
     "accounts.change_account": Example(request={"name": "Atelier Lyon"}, answer=_ACCOUNT),
     "accounts.delete_account": Example(answer={"status": "deleted", "account_id": ACCOUNT}),
+    "notices.list_account_notices": Example(answer=[_NOTICE]),
+    "notices.list_notices": Example(answer=[_NOTICE]),
     "conversations.list_conversations": Example(
         answer=[{**_CONVERSATION, "contacts": {"display_name": "Marc D.", "whatsapp_number": NUMBER}}]
     ),
@@ -160,8 +194,51 @@ INBOX: Final[Mapping[str, Example]] = {
     "messages.list_messages": Example(answer=[_QUESTION, _ANSWER]),
     "messages.send": Example(
         request={"conversation_id": CONVERSATION, "content": "Oui, de 9 h à 18 h.", "client_id": "bubble-1"},
-        answer={"status": "sent", "message_id": "wamid.INVENTED0002", "id": MESSAGE},
-        others={202: {"status": "queued", "message_id": None, "id": MESSAGE}},
+        answer=_SENT,
+        others={202: _QUEUED},
+    ),
+    "reactions.react": Example(request={"emoji": "👍"}, answer=_SENT, others={202: _QUEUED}),
+    "reactions.take_reaction_back": Example(answer=_SENT, others={202: _QUEUED}),
+    "reactions.add_reaction": Example(
+        request={"message_id": MESSAGE, "emoji": "👍"}, answer=_SENT, others={202: _QUEUED}
+    ),
+    "reactions.remove_reaction": Example(request={"message_id": MESSAGE}, answer=_SENT, others={202: _QUEUED}),
+    "decisions.cancel": Example(answer={"status": "ok", "id": MESSAGE, "delivery_state": "cancelled"}),
+    "decisions.resend": Example(answer={"status": "ok", "id": MESSAGE, "delivery_state": "queued"}),
+    "decisions.discard": Example(answer={"status": "ok", "id": MESSAGE, "delivery_state": "cancelled"}),
+    "shortcuts.send_media": Example(
+        request={
+            "conversation_id": CONVERSATION,
+            "media_type": "image",
+            "media_id": "1013859600285441",
+            "caption": "Le vélo bleu",
+        },
+        answer=_SENT,
+        others={202: _QUEUED},
+    ),
+    "shortcuts.send_interactive": Example(
+        request={
+            "conversation_id": CONVERSATION,
+            "interactive_type": "button",
+            "body_text": "Quel jour vous convient ?",
+            "buttons": [{"id": "mon", "title": "Lundi"}, {"id": "tue", "title": "Mardi"}],
+        },
+        answer=_SENT,
+        others={202: _QUEUED},
+    ),
+    "shortcuts.free_window": Example(
+        answer={"is_free": True, "last_inbound_time": AT, "hours_elapsed": 1.5, "hours_remaining": 22.5}
+    ),
+    "shortcuts.price": Example(
+        answer={
+            "is_free": False,
+            "price_usd": None,
+            "price_eur": None,
+            "currency": "USD",
+            "category": "utility",
+            "last_inbound_time": AT,
+            "template_required": True,
+        }
     ),
     "contacts.list_contacts": Example(answer=[_CONTACT]),
     "contacts.add_contact": Example(

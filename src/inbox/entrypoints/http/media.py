@@ -1,16 +1,17 @@
-"""Files of messages, passed through piece by piece."""
+"""Files of messages, piece by piece."""
 
 import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Final
+from functools import partial
+from typing import Annotated, Final
 
 import structlog
 from dishka.integrations.litestar import FromDishka, inject
 from litestar import Router, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath
+from litestar.params import FromPath, HeaderParameter
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from inbox.domain.access import Actor, Permission
@@ -18,6 +19,7 @@ from inbox.domain.errors import InboxError, MessageNotFound
 from inbox.domain.ids import MessageId
 from inbox.entrypoints.http.parameters import object_id
 from inbox.entrypoints.http.problems import SIGNED_IN, documented
+from inbox.entrypoints.http.ranges import wanted
 from inbox.kit.disposition import content_disposition, may_be_inline, plain_type, safe_name
 from inbox.services.media import Media, OpenMedia
 
@@ -87,9 +89,10 @@ class Passing:
 
     async def _pass(self, media: OpenMedia, send: Send) -> None:
         headers = [(name.encode(), value.encode()) for name, value in headers_of(media, self._message_id).items()]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        status = 200 if media.span is None else 206
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         try:
-            async for piece in media.stream.chunks:
+            async for piece in media.chunks:
                 async with asyncio.timeout(self._client_seconds):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
                 # granian takes pieces for a client that left at once: without a pause nobody hears that it did.
@@ -104,7 +107,7 @@ class Passing:
 
 def headers_of(media: OpenMedia, message_id: MessageId) -> dict[str, str]:
     """Names in lower case. Type and name are a stranger's words: checked, and never a reason to run anything."""
-    media_type = plain_type(media.stream.mime_type) or plain_type(media.row.mime_type) or UNKNOWN_TYPE
+    media_type = plain_type(media.mime_type) or plain_type(media.row.mime_type) or UNKNOWN_TYPE
     name = safe_name(media.row.filename) or _own_name(media.row.message_type, media_type, message_id)
     headers = {
         "content-type": media_type,
@@ -113,9 +116,22 @@ def headers_of(media: OpenMedia, message_id: MessageId) -> dict[str, str]:
         "content-security-policy": "sandbox; default-src 'none'",
         "cache-control": "private, no-store",
     }
-    if media.stream.size is not None:
-        headers["content-length"] = str(media.stream.size)
-    return headers
+    return headers | _extent(media)
+
+
+def _extent(media: OpenMedia) -> dict[str, str]:
+    """How much comes, and whether parts can be asked for."""
+    headers = {} if media.etag is None else {"accept-ranges": "bytes", "etag": media.etag}
+    if media.size is None:
+        return headers
+    if media.span is None:
+        return {**headers, "content-length": str(media.size)}
+    start, end = media.span.start, media.size if media.span.end is None else media.span.end
+    return {
+        **headers,
+        "content-length": str(end - start),
+        "content-range": f"bytes {start}-{end - 1}/{media.size}",
+    }
 
 
 def _own_name(message_type: str | None, media_type: str, message_id: MessageId) -> str:
@@ -133,7 +149,8 @@ async def _disconnected(receive: Receive) -> None:
     permission=Permission.MESSAGES_VIEW,
     responses={
         200: ResponseSpec(bytes, description="The file.", media_type="*/*", generate_examples=False),
-        **documented(*SIGNED_IN, 400, 404, 410, 413),
+        206: ResponseSpec(bytes, description="A part of the file.", media_type="*/*", generate_examples=False),
+        **documented(*SIGNED_IN, 400, 404, 410, 413, 416),
     },
 )
 @inject
@@ -141,14 +158,16 @@ async def show_media(
     message_id: FromPath[str],
     actor: NamedDependency[Actor],
     media: FromDishka[Media],
+    range_header: Annotated[str | None, HeaderParameter(name="range")] = None,
+    if_range: Annotated[str | None, HeaderParameter(name="if-range")] = None,
 ) -> ASGIApp:
-    """The file of a message, passed through from WhatsApp.
+    """The file of a message: from our store, or passed through from WhatsApp as long as it is not there yet.
 
-    WhatsApp keeps files for some days only. `Content-Disposition` is `inline` for pictures, sound, film
-    and PDF only. If the connection breaks, what came is not the whole file.
+    A stored file has an `ETag` and may be asked for in parts (`Range`, one range of bytes). `Content-Disposition` is
+    `inline` for pictures, sound, film and PDF only. If the connection breaks, what came is not the whole file.
     """
     found = MessageId(object_id(message_id, MessageNotFound))
-    return Passing(media.open(actor, found), found)
+    return Passing(media.open(actor, found, partial(wanted, range_header, if_range)), found)
 
 
 media_router = Router("/", route_handlers=[show_media])

@@ -7,7 +7,7 @@ from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, QueryParameter
 from msgspec import Meta
 
 from inbox.domain.access import Actor, Permission
@@ -21,12 +21,16 @@ from inbox.domain.errors import (
     WhatsAppNotConfigured,
     WindowClosed,
 )
-from inbox.domain.ids import ConversationId
+from inbox.domain.ids import AccountId, ConversationId, MessageId
+from inbox.domain.limits import checked
 from inbox.domain.messages import Status
 from inbox.domain.outbound import PUBLIC, State
+from inbox.domain.outgoing import Sendable, uploads
 from inbox.domain.upstream_errors import Refused, WhatsAppError, WhatsAppUnavailable
 from inbox.entrypoints.http.answers import next_page
-from inbox.entrypoints.http.parameters import object_id, page_limit, page_size, position
+from inbox.entrypoints.http.bodies import read
+from inbox.entrypoints.http.decisions import cancel
+from inbox.entrypoints.http.parameters import id_in_body, object_id, page_limit, page_size, position
 from inbox.entrypoints.http.problems import SIGNED_IN, documented
 from inbox.kit.paging import parse_time
 from inbox.ports.views import MessageItem, Outcome
@@ -38,13 +42,16 @@ SendWait = NewType("SendWait", float)
 MAX_KEY: Final = 200
 
 
-class SendText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`client_id` is the idempotency key of front ends that set no header. Messages cannot quote others yet."""
+class SendMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`content` is a text, or any content by its `type`. `reply_to_message_id` is the message that it quotes.
+
+    `client_id` is the idempotency key of front ends that set no header.
+    """
 
     conversation_id: Annotated[str, Meta(extra_json_schema={"format": "uuid"})] | None = None
-    content: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_TEXT})] | None = None
+    content: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_TEXT})] | Sendable | None = None
     client_id: Annotated[str, Meta(max_length=MAX_KEY)] | None = None
-    reply_to_message_id: None = None
+    reply_to_message_id: Annotated[str, Meta(extra_json_schema={"format": "uuid"})] | None = None
 
 
 class SendAnswer(msgspec.Struct, frozen=True):
@@ -53,6 +60,9 @@ class SendAnswer(msgspec.Struct, frozen=True):
     status: Annotated[str, Meta(extra_json_schema={"enum": ["sent", "queued"]})]
     message_id: str | None
     id: Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+
+
+QUEUED: Final = ResponseSpec(SendAnswer, description="Stored and on its way.", generate_examples=False)
 
 
 @get(
@@ -84,38 +94,65 @@ async def list_messages(
     "/messages/send",
     status_code=200,
     permission=Permission.MESSAGES_SEND,
+    bodies=(SendMessage,),
     responses={
-        202: ResponseSpec(SendAnswer, description="Stored and on its way.", generate_examples=False),
+        202: QUEUED,
         **documented(*SIGNED_IN, 400, 404, 409, 413, 422),
     },
 )
 @inject
 async def send(
-    data: JSONBody[SendText],
     request: Request[Any, Any, Any],
     actor: NamedDependency[Actor],
     outbound: FromDishka[Outbound],
     wait: FromDishka[SendWait],
 ) -> Response[SendAnswer]:
-    """Sends a text: 200 when WhatsApp took it within the wait, 202 while it is on its way."""
+    """Sends a message: 200 when WhatsApp took it within the wait, 202 while it is on its way.
+
+    Outside of the customer service window only a template can be sent.
+    """
+    data = await read(request, SendMessage)
     if not data.conversation_id:
         raise ConversationIdRequired
     if data.content is None:
         raise InvalidPayload
-    content = checked_text(data.content)
+    content = _content(data.content, reply_at=data.reply_to_message_id and "body.reply_to_message_id")
     found = ConversationId(object_id(data.conversation_id, ConversationNotFound))
+    reply_to = None
+    if data.reply_to_message_id is not None:
+        reply_to = MessageId(id_in_body(data.reply_to_message_id, "body.reply_to_message_id"))
+    accepted = await outbound.accept(actor, found, content, key=sent_once(request, data.client_id), reply_to=reply_to)
+    return await outcome_of(accepted, request, outbound, wait)
+
+
+def _content(content: str | Sendable, *, reply_at: str | None) -> Sendable:
+    """Raises `InvalidPayload` for a plain text, `Invalid` with all faults for any other content."""
+    return checked_text(content) if isinstance(content, str) else sendable(content, reply_at=reply_at)
+
+
+def sendable(content: Sendable, *, at: str = "body.content", reply_at: str | None = None) -> Sendable:
+    """The content, if it can be sent. Raises `Invalid` with all faults; `at` is where it stands."""
+    checked(content, at=at, reply_at=reply_at)
+    if uploads(content):
+        raise Invalid(at, "files by `media_id` or `link`: uploads cannot be sent yet")
+    return content
+
+
+async def outcome_of(
+    accepted: tuple[AccountId, MessageId], request: Request[Any, Any, Any], outbound: Outbound, wait: float
+) -> Response[SendAnswer]:
+    """What became of a message within the wait, if the caller waits at all. Raises its failure."""
     is_async = "respond-async" in request.headers.get("prefer", "")
-    account_id, message_id = await outbound.accept(actor, found, content, key=_key(request, data))
-    answer = _answer(await outbound.outcome(account_id, message_id, within=0 if is_async else wait))
+    answer = _answer(await outbound.outcome(*accepted, within=0 if is_async else wait))
     if is_async:
         answer.headers["Preference-Applied"] = "respond-async"
     return answer
 
 
-def _key(request: Request[Any, Any, Any], data: SendText) -> str | None:
+def sent_once(request: Request[Any, Any, Any], client_id: str | None = None) -> str | None:
     """The idempotency key; an empty one is none."""
     header = request.headers.get("idempotency-key")
-    key = header or data.client_id or None
+    key = header or client_id or None
     if key is not None and (len(key) > MAX_KEY or not key.isprintable()):
         path = "header.idempotency-key" if header else "body.client_id"
         raise Invalid(path, f"at most {MAX_KEY} printable characters")
@@ -147,4 +184,4 @@ def _failure(outcome: Outcome) -> InboxError:
     return error
 
 
-messages_router = Router("/", route_handlers=[list_messages, send])
+messages_router = Router("/", route_handlers=[list_messages, send, cancel])

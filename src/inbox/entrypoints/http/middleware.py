@@ -25,9 +25,11 @@ from inbox.services.members import Members
 
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+BEGUN: Final = "begun"
+"""In the state of a request: when it was begun, if that was before the middleware."""
 _REFUSED: Final = 400
-_LOOKS: Final = ("/health", "/health/live", "/health/ready", "/metrics")
-"""Pages that machines look at every few seconds: told at debug while all is well."""
+_LOOKS: Final = ("/health", "/health/live", "/health/ready")
+"""Pages that machines look at every few seconds, as at the metrics: told at debug while all is well."""
 
 _log = structlog.stdlib.get_logger("inbox.requests")
 
@@ -58,6 +60,21 @@ async def add_headers(message: Message, scope: Scope) -> None:
         headers["allow"] = _allowed(scope)
 
 
+async def tell_strays(message: Message, scope: Scope) -> None:
+    """The line of a request that reached no route, so that `measured` never saw it (a `before_send` hook)."""
+    if message["type"] != "http.response.start" or scope.get("path_template") is not None:
+        return
+    _log.info(
+        "request",
+        handler="none",
+        method=_verb(scope),
+        status=message["status"],
+        actor="none",
+        request_id=request_id(scope),
+        trace_id=_trace_id(scope),
+    )
+
+
 def _allowed(scope: Scope) -> str:
     """All methods of the path: the framework's own answer names only those of the first handler."""
     routes = (route for route in scope["litestar_app"].routes if isinstance(route, HTTPRoute))
@@ -81,30 +98,33 @@ def behind(proxies: Sequence[Network]) -> Callable[[ASGIApp], ASGIApp]:
     return wrap
 
 
-def measured(metrics: Metrics, clock: Callable[[], float] = time.perf_counter) -> Callable[[ASGIApp], ASGIApp]:
-    """A middleware that counts, logs and traces requests by route template, never by URL."""
+def measured(
+    metrics: Metrics, prefix: str = "", clock: Callable[[], float] = time.perf_counter
+) -> Callable[[ASGIApp], ASGIApp]:
+    """A middleware that counts, logs and traces requests by route template, never by URL.
+
+    A route has one name, whether it was asked for below `prefix` or not.
+    """
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != ScopeType.HTTP:
                 await app(scope, receive, send)
                 return
-            given = _header(scope, b"traceparent")
             if not metrics.spans.is_on:
-                # The trace of whoever called, or one of its own: the lines of the log have an id all the same.
-                trace = tracing.trace_id(given) or uuid4().hex
-                with structlog.contextvars.bound_contextvars(request_id=request_id(scope), trace_id=trace):
+                with structlog.contextvars.bound_contextvars(request_id=request_id(scope), trace_id=_trace_id(scope)):
                     await _measure(app, scope, receive, send)
                 return
+            given = _header(scope, b"traceparent")
             with (
                 structlog.contextvars.bound_contextvars(request_id=request_id(scope)),
-                metrics.spans.span(f"{_verb(scope)} {_template(scope)}", given) as span,
+                metrics.spans.span(f"{_verb(scope)} {_template(scope, prefix)}", given) as span,
             ):
                 span.note("status", await _measure(app, scope, receive, send))
 
         async def _measure(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> int:
-            begun, answer = clock(), _Answer(send)
-            handler, method = _template(scope), str(scope.get("method", ""))
+            begun, answer = scope.get("state", {}).get(BEGUN) or clock(), _Answer(send)
+            handler, method = _template(scope, prefix), str(scope.get("method", ""))
             received = int(_header(scope, b"content-length") or 0)
             with metrics.in_progress(handler, method):
                 try:
@@ -112,7 +132,8 @@ def measured(metrics: Metrics, clock: Callable[[], float] = time.perf_counter) -
                 finally:
                     took = clock() - begun
                     metrics.request(handler, method, answer.status, took, (received, answer.sent))
-                    _tell(scope, handler, answer.status, took)
+                    is_look = handler in _LOOKS or handler == metrics.page
+                    _tell(scope, handler, answer.status, took, is_look=is_look)
             return answer.status
 
         return middleware
@@ -136,9 +157,17 @@ class _Answer:
         await self._send(message)
 
 
-def _template(scope: Scope) -> str:
-    """The route, like `/messages/{conversation_id}`; empty if there is none."""
-    return str(scope.get("path_template", ""))
+def _template(scope: Scope, prefix: str) -> str:
+    """The route without the prefix, like `/messages/{conversation_id}`; empty if there is none."""
+    template = str(scope.get("path_template", ""))
+    if prefix and f"{template}/".startswith(f"{prefix}/"):
+        return template.removeprefix(prefix) or "/"
+    return template
+
+
+def _trace_id(scope: Scope) -> str:
+    """That of whoever called, or one of its own: the lines of the log have an id also while nothing is traced."""
+    return tracing.trace_id(_header(scope, b"traceparent")) or uuid4().hex
 
 
 def _verb(scope: Scope) -> str:
@@ -146,10 +175,10 @@ def _verb(scope: Scope) -> str:
     return method if method in _METHODS else "OTHER"
 
 
-def _tell(scope: Scope, handler: str, status: int, took: float) -> None:
+def _tell(scope: Scope, handler: str, status: int, took: float, *, is_look: bool) -> None:
     """The line of a request: who asked is told by kind alone, what was asked by the route alone."""
     actor = scope.get("state", {}).get("actor")
-    log = _log.debug if status < _REFUSED and handler.endswith(_LOOKS) else _log.info
+    log = _log.debug if status < _REFUSED and is_look else _log.info
     log(
         "request",
         handler=handler,

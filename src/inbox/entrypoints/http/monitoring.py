@@ -61,7 +61,7 @@ class HealthShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MetricsToken(msgspec.Struct, frozen=True):
-    """The bearer token of the metrics page; None leaves it to the network."""
+    """The bearer token of the metrics page; None is a page on a port of its own, which the network protects."""
 
     value: bytes | None
 

@@ -25,6 +25,7 @@ from inbox.entrypoints.http.openapi_parts import (
     EXTRA_PARAMETERS,
     HEADERS,
     MEANINGS,
+    PREFER,
     REQUIRED_PARAMETERS,
     TAG_OF,
     TAGS,
@@ -167,7 +168,7 @@ def _complete_parameter(parameter: Description) -> None:
         schema = {**kept[0], **{name: value for name, value in schema.items() if name != "oneOf"}}
     if parameter["name"].endswith("_id"):
         schema = {**schema, "format": "uuid"}
-    if parameter["name"] in _CURSORS:
+    if parameter["name"] in _CURSORS and schema.get("type") == "string":
         schema = _CURSOR
     parameter["schema"] = schema
 
@@ -204,7 +205,7 @@ def _headers_of(operation: Description, status: int) -> Iterator[str]:
     yield "X-Request-ID"
     if any(parameter["name"] in _CURSORS for parameter in operation.get("parameters", ())):
         yield from ("X-Next-Cursor", "Link")
-    if operation["operationId"] == "messages.send":
+    if PREFER in operation.get("parameters", ()):
         yield "Preference-Applied"
     if operation["operationId"] == "media.show_media" and status == 200:  # noqa: PLR2004
         yield "Content-Disposition"

@@ -20,7 +20,7 @@ _PREFIX: Final = _TEMPLATE.format(name="")
 _END_OF_TEXT: Final = "(?!\\n)"
 """Python's `$` allows a line break behind it, that of JSON Schema does not."""
 _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
-    "SendText": ("conversation_id", "content"),
+    "SendMessage": ("conversation_id", "content"),
     "Activity": ("is_active",),
     "Credentials": ("email", "password"),
     "Refresh": ("refresh_token",),
@@ -65,7 +65,7 @@ class Schemas:
 
 def _made(types: Iterable[Any], *, as_answer: bool) -> tuple[dict[Any, Schema], dict[str, Schema]]:
     wanted = list(dict.fromkeys(types))
-    found, components = msgspec.json.schema_components(wanted, ref_template=_TEMPLATE)
+    found, components = msgspec.json.schema_components(wanted, ref_template=_TEMPLATE, schema_hook=_any)
     schemas = dict(zip(wanted, (_plain(schema) for schema in found), strict=True))
     named = {_short(name): _plain(schema) for name, schema in components.items()}
     for name, schema in named.items():
@@ -76,6 +76,13 @@ def _made(types: Iterable[Any], *, as_answer: bool) -> tuple[dict[Any, Schema], 
         if name == "ProfileBody":
             schema["properties"]["template_config"] |= _playbook()
     return schemas, named
+
+
+def _any(kind: type) -> Schema:
+    """JSON that may be anything."""
+    if kind is object:
+        return {"description": "Any JSON."}
+    raise NotImplementedError
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -112,8 +119,8 @@ def _as_written(schema: Schema) -> None:
 
 def _need(schema: Schema, key: str) -> None:
     kind: Schema = schema["properties"][key]
-    (kept,) = (option for option in kind["anyOf"] if option != {"type": "null"})
-    schema["properties"][key] = kept
+    kept = [option for option in kind["anyOf"] if option != {"type": "null"}]
+    schema["properties"][key] = kept[0] if len(kept) == 1 else {"anyOf": kept}
     schema["required"] = [*schema["required"], key]
 
 

@@ -4,18 +4,21 @@
 """
 
 import http
-from collections.abc import Mapping
-from typing import Annotated, Any, Final
+import math
+from collections.abc import Awaitable, Mapping
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 import structlog
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
+from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import ExceptionHandlersMap
 
 from inbox.domain.errors import InboxError, Invalid, Kind
 from inbox.entrypoints.http.middleware import request_id
+
+T = TypeVar("T")
 
 STATUS: Final[Mapping[Kind, int]] = {
     Kind.MALFORMED: 422,
@@ -46,8 +49,10 @@ _CODES: Final[Mapping[int, str]] = {
     400: "validation_error",
     404: "not_found",
     405: "method_not_allowed",
+    408: "request_timeout",
     413: "payload_too_large",
     415: "unsupported_media_type",
+    416: "range_not_satisfiable",
     422: "validation_error",
 }
 
@@ -107,7 +112,7 @@ def inbox_error(request: Request[Any, Any, Any], error: InboxError) -> Response[
     status = STATUS[error.kind]
     headers = {}
     if status in (429, 503):
-        headers["Retry-After"] = str(max(1, round(error.retry_after or _DEFAULT_RETRY_AFTER)))
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after or _DEFAULT_RETRY_AFTER)))
     if status >= 500:  # noqa: PLR2004
         _log.warning("request_failed", code=error.code, status=status)
     errors = error.errors if isinstance(error, Invalid) else None
@@ -118,7 +123,7 @@ def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respons
     """A failure that the framework found: unknown route, wrong method, bad body."""
     status = 422 if isinstance(error, ValidationException) or error.status_code == 400 else error.status_code  # noqa: PLR2004
     detail = _CODES.get(status, "internal_error" if status >= 500 else "bad_request")  # noqa: PLR2004
-    headers = dict(error.headers or {}) if isinstance(error, MethodNotAllowedException) else {}
+    headers = dict(error.headers or {}) if status in (405, 416) else {}
     return answer(request, status, detail, errors=_details(error) if status == 422 else None, headers=headers)  # noqa: PLR2004
 
 
@@ -136,6 +141,14 @@ def unreadable(request: Request[Any, Any, Any], error: Exception) -> Response[Pr
     """JSON nested too deep, or text that is no UTF-8: the fault of the body."""
     message = "nested too deep" if isinstance(error, RecursionError) else "not UTF-8"
     return answer(request, 422, "validation_error", errors=[{"path": "body", "message": message}])
+
+
+async def outcome_of(work: Awaitable[T]) -> T | Exception:
+    """What `work` gives, or the error that it raised: for whoever hands errors on to be answered here."""
+    try:
+        return await work
+    except Exception as error:  # noqa: BLE001 - the boundary: it is raised again where a request is answered
+        return error
 
 
 def bug(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:

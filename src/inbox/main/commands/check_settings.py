@@ -13,7 +13,7 @@ def check_settings(*, new_key: bool) -> None:
     Exits with 2 and names the variable if one is wrong. What is only missing yet is said at the end.
     """
     from inbox.main.failures import env_file, explained  # noqa: PLC0415 - `--help` must not wait for it
-    from inbox.main.runtime import missing, new_encryption_key  # noqa: PLC0415
+    from inbox.main.runtime import missing, new_encryption_key, unseen  # noqa: PLC0415
     from inbox.main.settings import from_environment, overview  # noqa: PLC0415
 
     if new_key:
@@ -23,5 +23,5 @@ def check_settings(*, new_key: bool) -> None:
         settings = from_environment(env_file())
         for line in overview(settings):
             click.echo(line)
-        for line in missing(settings):
+        for line in filter(None, (*missing(settings), unseen(settings))):
             click.echo(f"inbox: {line}", err=True)

@@ -21,7 +21,8 @@ from inbox.main.administrators import add_person
 from inbox.main.demo.client import Browser
 from inbox.main.emulators import Emulators, Plan, emulating
 from inbox.main.runtime import prepared
-from inbox.main.settings import Bot, Data, Gemini, Http, Secret, Settings, WhatsApp
+from inbox.main.secret import Secret
+from inbox.main.settings import Bot, Data, Gemini, Http, Settings, WhatsApp
 from inbox.ports.database import Database
 
 QUICK: Final = Behaviour(

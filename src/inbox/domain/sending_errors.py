@@ -1,0 +1,27 @@
+"""What a message of ours cannot be used for any more. Kinds and codes mean what they mean in `inbox.domain.errors`."""
+
+from inbox.domain.errors import InboxError, Kind
+
+
+class ReactionRefused(InboxError):
+    """WhatsApp would refuse it, or drop it without a word."""
+
+    kind = Kind.CONFLICT
+    code = "reaction_not_possible"
+    message = "Only messages of the last 30 days that WhatsApp has can be reacted to."
+
+
+class MessageNotQueued(InboxError):
+    """It left, may have left, or is over."""
+
+    kind = Kind.CONFLICT
+    code = "message_not_queued"
+    message = "Only a message that still waits to be sent can be cancelled."
+
+
+class MessageNotUndecided(InboxError):
+    """It waits, was accepted, or somebody decided already."""
+
+    kind = Kind.CONFLICT
+    code = "message_not_undecided"
+    message = "Only what WhatsApp never took, or may have taken without a word, can be sent again or given up."

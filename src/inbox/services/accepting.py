@@ -1,0 +1,113 @@
+"""How a message gets on its way, whoever wrote it: checked against the conversation, stored, queued."""
+
+import hashlib
+from collections.abc import Awaitable
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from inbox.domain.accounts import Channel
+from inbox.domain.content import Content
+from inbox.domain.conversations import Conversation
+from inbox.domain.errors import InboxError, Invalid, SecretUnreadable, WhatsAppNotConfigured, WindowClosed
+from inbox.domain.events import Event, WorkWaiting
+from inbox.domain.ids import MessageId
+from inbox.domain.messages import FAILURES, Author
+from inbox.domain.outbound import TTL_HUMAN, TTL_TEMPLATE, WINDOW_MARGIN
+from inbox.domain.outgoing import Reaction, ReactionRemoval, Sendable
+from inbox.domain.outgoing_template import TemplateMessage
+from inbox.domain.sending_errors import ReactionRefused
+from inbox.domain.work import WorkKind
+from inbox.ports.database import Transaction
+from inbox.ports.records import NewMessage
+
+REACTS_WITHIN: Final = timedelta(days=30)
+"""How old a message may be that somebody reacts to (Meta, reaction messages)."""
+
+
+async def put(tx: Transaction, conversation: Conversation, new: NewMessage, *, can_send: bool | None = None) -> None:
+    """Puts a message of a person, the bot or the system on its way; `conversation` is locked.
+
+    What cannot be sent is stored as failed with a reason that people see. `can_send` says whether the account has what
+    a send needs; None looks. A reaction is no line of the conversation: it moves nothing but itself.
+    """
+    if can_send is None:
+        can_send = await is_usable(tx.accounts.channel(new.account_id))
+    refusal = _refusal(conversation, new, can_send=can_send)
+    has_bubble = not isinstance(new.content, Reaction | ReactionRemoval)
+    if refusal is None:
+        if new.author is Author.HUMAN and has_bubble:
+            await tx.conversations.raise_epoch(new.account_id, new.conversation_id)
+        await tx.messages.queue(new)
+        tx.wake(WorkWaiting(WorkKind.SEND))
+    else:
+        code = WindowClosed.graph_code if isinstance(refusal, WindowClosed) else None
+        sentence = FAILURES[code] if code is not None else str(refusal)
+        await tx.messages.add_failed(new, reason=refusal.code, error_code=code, error_message=sentence)
+    if has_bubble:
+        await tx.conversations.touch(new.account_id, new.conversation_id, new.at, by_bot=new.author is Author.BOT)
+        await tx.record(_created(new))
+
+
+async def addressed(tx: Transaction, new: NewMessage, reply_to: MessageId | None) -> NewMessage:
+    """With the wamid of what it quotes.
+
+    Raises `Invalid` for a message that the conversation does not have, or that WhatsApp does not know, and
+    `ReactionRefused` for a reaction to one that is too old.
+    """
+    if isinstance(new.content, Reaction | ReactionRemoval):
+        target = await tx.messages.target(new.account_id, new.conversation_id, new.content.wamid)
+        if target is None:
+            raise Invalid("body.content.wamid", "a message of this conversation")
+        if isinstance(new.content, Reaction) and new.at - target.at > REACTS_WITHIN:
+            raise ReactionRefused
+    if reply_to is None:
+        return new
+    quoted = await tx.messages.target(new.account_id, new.conversation_id, reply_to)
+    if quoted is None:
+        raise Invalid("body.reply_to_message_id", "a message of this conversation that WhatsApp has")
+    return msgspec.structs.replace(new, reply_to_wamid=quoted.wamid)
+
+
+async def is_usable(channel: Awaitable[Channel]) -> bool:
+    """Whether the account has what a send needs."""
+    try:
+        return (await channel).is_usable
+    except SecretUnreadable:
+        return False
+
+
+def expiry(conversation: Conversation, content: Content | Sendable, now: datetime) -> datetime:
+    """When a person's message is given up: all but templates with the window, less a margin."""
+    if isinstance(content, TemplateMessage):
+        return now + TTL_TEMPLATE
+    if conversation.window_expires_at is None:
+        return now + TTL_HUMAN
+    return min(now + TTL_HUMAN, conversation.window_expires_at - WINDOW_MARGIN)
+
+
+def fingerprint(new: NewMessage, reply_to: MessageId | None) -> bytes:
+    """Of all that a request says; the same for the same request."""
+    quoted = b"" if reply_to is None else reply_to.bytes
+    return hashlib.sha256(new.conversation_id.bytes + quoted + msgspec.json.encode(new.content)).digest()
+
+
+def _refusal(conversation: Conversation, new: NewMessage, *, can_send: bool) -> InboxError | None:
+    if not can_send:
+        return WhatsAppNotConfigured()
+    return None if is_open(conversation, new.content, new.at, new.expires_at) else WindowClosed()
+
+
+def is_open(conversation: Conversation, content: Content | Sendable, now: datetime, until: datetime) -> bool:
+    """Whether it may be sent to the customer now. The last minute of the window is too short for a send."""
+    return isinstance(content, TemplateMessage) or (conversation.is_window_open(now) and until > now)
+
+
+def _created(new: NewMessage) -> Event:
+    return Event(
+        account_id=new.account_id,
+        conversation_id=new.conversation_id,
+        kind="message.created",
+        body={"id": str(new.id), "direction": "outbound", "author": new.author.value},
+    )

@@ -1,0 +1,79 @@
+"""What people decide about messages of ours that wait, failed, or may have been sent: nobody else sends one again."""
+
+from inbox.domain.access import Actor, ActorKind, Permission
+from inbox.domain.audit import Action, entry
+from inbox.domain.clock import Clock
+from inbox.domain.errors import MessageNotFound, PermissionDenied, WindowClosed
+from inbox.domain.events import MessageSettled, WorkWaiting
+from inbox.domain.ids import MessageId
+from inbox.domain.outbound import Step
+from inbox.domain.sending_errors import MessageNotQueued, MessageNotUndecided
+from inbox.domain.work import WorkKind
+from inbox.ports.database import Database
+from inbox.ports.records import Owner
+from inbox.services.accepting import expiry, is_open
+
+
+class Decisions:
+    """Every method raises `MessageNotFound` and `PermissionDenied`."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._now = clock
+
+    async def cancel(self, actor: Actor, message_id: MessageId) -> None:
+        """Gives up what nobody has begun to send. Raises `MessageNotQueued`."""
+        owner = await self._owner(actor, message_id)
+        async with self._database.transaction() as tx:
+            await tx.conversations.lock(owner.account_id, owner.conversation_id)
+            event = await tx.messages.decide(owner.account_id, message_id, Step.CANCELLED)
+            if event is None:
+                raise MessageNotQueued
+            await tx.record(event)
+            tx.wake(MessageSettled(message_id))
+
+    async def resend(self, actor: Actor, message_id: MessageId) -> None:
+        """Sends once more what failed, or what may have been sent: then the customer may get it twice.
+
+        A person's right alone. Raises `MessageNotUndecided`, and `WindowClosed`: then nothing changes.
+        """
+        owner = await self._owner_for_person(actor, message_id)
+        async with self._database.transaction() as tx:
+            conversation = await tx.conversations.lock(owner.account_id, owner.conversation_id)
+            now = self._now()
+            content = await tx.messages.content(owner.account_id, message_id)
+            if content is None:
+                raise MessageNotUndecided
+            until = expiry(conversation, content, now)
+            event = await tx.messages.decide(owner.account_id, message_id, Step.RESENT_BY_HUMAN, expires_at=until)
+            if event is None:
+                raise MessageNotUndecided
+            if not is_open(conversation, content, now, until):
+                raise WindowClosed
+            await tx.record(event)
+            await tx.audit(entry(actor, Action.MESSAGE_RESENT, message_id, account_id=owner.account_id))
+            tx.wake(WorkWaiting(WorkKind.SEND))
+
+    async def discard(self, actor: Actor, message_id: MessageId) -> None:
+        """Nobody will send it again. A person's right alone. Raises `MessageNotUndecided`."""
+        owner = await self._owner_for_person(actor, message_id)
+        async with self._database.transaction() as tx:
+            await tx.conversations.lock(owner.account_id, owner.conversation_id)
+            event = await tx.messages.decide(owner.account_id, message_id, Step.DISCARDED_BY_HUMAN)
+            if event is None:
+                raise MessageNotUndecided
+            await tx.record(event)
+            await tx.audit(entry(actor, Action.MESSAGE_DISCARDED, message_id, account_id=owner.account_id))
+
+    async def _owner(self, actor: Actor, message_id: MessageId) -> Owner:
+        owner = await self._database.queries.owner_of_message(message_id)
+        if owner is None:
+            raise MessageNotFound
+        actor.require(Permission.MESSAGES_SEND, owner.account_id, MessageNotFound)
+        return owner
+
+    async def _owner_for_person(self, actor: Actor, message_id: MessageId) -> Owner:
+        owner = await self._owner(actor, message_id)
+        if actor.kind is not ActorKind.PERSON:
+            raise PermissionDenied
+        return owner
