@@ -64,6 +64,15 @@ bench-cache *args:
 bench-resilience *args:
     uv run env PYTHONPATH=tests python -m bench.resilience {{ args }}
 
+# How fast webhooks are taken and become rows (5 minutes, then one JSON line; `--long` with 10 million messages: 20).
+# Needs pgbench: it comes with the embedded PostgreSQL (`uv sync`). As an ordinary user; `--long` wants 12 GiB in TMPDIR.
+bench-inbound *args:
+    uv run env PYTHONPATH=tests python -m bench.inbound {{ args }}
+
+# What a send costs, how fast a backlog of 10,000 leaves, whether three workers keep one limit (one JSON line).
+bench-outbound *args:
+    uv run env PYTHONPATH=tests python -m bench.outbound {{ args }}
+
 # What a second wall through row security would cost each request (one JSON line).
 bench-row-security *args:
     uv run python -m tests.bench.row_security {{ args }}
@@ -75,3 +84,7 @@ bench-guard *args:
 # Kill the service at every failpoint and count what is lost or doubled (one JSON line; `--long 150` for a long run).
 crash-sweep *args:
     uv run python -m tests.crash.sweep {{ args }}
+
+# Webhooks while processes and the database die, then eight broken variants: one JSON line (`--long`: a million items).
+ledger-inbound *args:
+    uv run env PYTHONPATH=tests python -m ledger.run {{ args }}

@@ -1,5 +1,6 @@
 """From samples to figures."""
 
+import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ _OK: Final = 200
 _SETTLED: Final = 6.0
 """Seconds."""
 _CALM_WINDOWS: Final = 3
+_ENOUGH: Final = 100
+"""Quiet calls of an endpoint that make a P99 mean something."""
 _SLOW: Final = 0.05
 _NORMAL: Final = 2.0
 """P95 counts as normal again below this multiple of the one before, or below `_NORMAL_S` more than it."""
@@ -100,17 +103,31 @@ def quiet(before: Phase, after: Phase) -> list[Phase]:
 
 
 def against(samples: Sequence[Sample], hit: Phase, calm: Sequence[Phase], figure: Figure) -> float | None:
-    """The figure while the fault lasted, divided by the same of the quiet stretches together."""
-    whole = figure(stats(sample for phase in calm for sample in within(samples, phase)))
-    return ratio(figure(stats(within(samples, hit))), whole)
+    """The figure while the fault lasted, divided by the same of the quiet stretches together.
+
+    Each endpoint is held against itself, and counts as often as it was called (geometric mean): in one heap the P99 of
+    all would be that of the one slow endpoint which makes up two in a hundred of the calls. Endpoints that are called
+    too seldom to have a P99 are left out.
+    """
+    return _compared(within(samples, hit), [sample for phase in calm for sample in within(samples, phase)], figure)
 
 
 def noise(samples: Sequence[Sample], calm: Sequence[Phase], figure: Figure) -> tuple[float, float]:
     """How far pieces of the quiet stretches lie from the whole: a ratio between these two means nothing."""
-    whole = figure(stats(sample for phase in calm for sample in within(samples, phase)))
-    pieces = [piece for phase in calm for piece in _halves(phase)] if len(calm) == 1 else list(calm)
-    ratios = [figure(stats(within(samples, piece))) / whole for piece in pieces] if whole else [1.0]
+    whole = [sample for phase in calm for sample in within(samples, phase)]
+    pieces = [piece for phase in calm for piece in _halves(phase)]
+    ratios = [_compared(within(samples, piece), whole, figure) or 1.0 for piece in pieces]
     return round(min(ratios), 3), round(max(ratios), 3)
+
+
+def _compared(part: Sequence[Sample], whole: Sequence[Sample], figure: Figure) -> float | None:
+    logs = []
+    for place in range(len(ENDPOINTS)):
+        ours, theirs = ([s for s in samples if s.endpoint == place] for samples in (part, whole))
+        if len(theirs) >= _ENOUGH and ours and (base := figure(stats(theirs))):
+            logs.append((len(theirs), math.log(figure(stats(ours)) / base)))
+    weight = sum(count for count, _ in logs)
+    return round(math.exp(sum(count * log for count, log in logs) / weight), 3) if weight else None
 
 
 def _halves(phase: Phase) -> list[Phase]:

@@ -60,18 +60,19 @@ select concat_ws(' ', 'delivery', id, 'for', now() - received_at) from deliverie
 class Database:
     """A connection per question: the server may be killed at any moment."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url.replace("postgresql+asyncpg://", "postgresql://", 1)
+    def __init__(self, url: str, *, seconds: float = 10) -> None:
+        self.url = url.replace("postgresql+asyncpg://", "postgresql://", 1)
+        self._seconds = seconds
 
-    async def ask(self, statement: str) -> list[Any]:
-        connection = await asyncpg.connect(self._url, timeout=5, command_timeout=10)
+    async def ask(self, statement: str, *values: object) -> list[Any]:
+        connection = await asyncpg.connect(self.url, timeout=5, command_timeout=self._seconds)
         try:
-            return list(await connection.fetch(statement))
+            return list(await connection.fetch(statement, *values))
         finally:
             await connection.close()
 
-    async def value(self, statement: str) -> Any:  # noqa: ANN401 - any column
-        return (await self.ask(statement))[0][0]
+    async def value(self, statement: str, *values: object) -> Any:  # noqa: ANN401 - any column
+        return (await self.ask(statement, *values))[0][0]
 
 
 async def read_rows(database: Database) -> Rows:

@@ -24,12 +24,17 @@ class Service:
         self._log = log
 
     @classmethod
-    async def start(cls, command: Sequence[str], environment: Mapping[str, str], url: str, log: Path) -> "Service":
-        """`inbox` with the words of `command`. Returns at once; what it prints goes to the end of `log`."""
+    async def start(
+        cls, command: Sequence[str], environment: Mapping[str, str], url: str, log: Path, *, module: str = "inbox"
+    ) -> "Service":
+        """`inbox`, or another `module`, with the words of `command`.
+
+        Returns at once; what it prints goes to the end of `log`.
+        """
         with _appending(log) as output:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "inbox", *command),
+                *("-m", module, *command),
                 cwd=log.parent,
                 env=dict(environment),
                 stdout=output,
@@ -41,6 +46,10 @@ class Service:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.returncode is None
 
     async def ready(self, client: httpx.AsyncClient) -> float:
         """Waits until it serves; returns after how many seconds."""
@@ -64,6 +73,10 @@ class Service:
         if self._process.returncode is None:
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
+
+    def go_on(self) -> None:
+        """For a process that stands still."""
+        self._process.send_signal(signal.SIGCONT)
 
     async def terminate(self) -> tuple[int, float]:
         """SIGTERM; its exit code and how many seconds it took."""

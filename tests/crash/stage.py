@@ -33,7 +33,7 @@ ANNA, MARC, ZOE = "33612345001", "33612345002", "33612345003"
 BOT_CUSTOMERS: Final = (ANNA, MARC)
 """The bot is on for these; Zoé is answered by a person."""
 EMAIL, PASSWORD = "agent@crash.example", "correct horse battery staple"
-_TOKEN: Final = "EMULATOR-CRASH"
+TOKEN: Final = "EMULATOR-CRASH"
 _TEMPLATE: Final = "crash_template"
 _numbers: Final = count(1)
 
@@ -65,7 +65,7 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
 @contextmanager
 def staged(folder: Path) -> Iterator[Stage]:
     """Everything stands while the block runs. Blocking, so not on a running loop."""
-    port = _free_port()
+    port = free_port()
     secret = os.urandom(16).hex()
     with embedded.start(folder / "postgres") as server, _emulators(folder, port, secret) as emulators:
         environment = {
@@ -106,7 +106,7 @@ async def _seed(runtime: Runtime) -> None:
             slug="atelier",
             phone_number=f"+{NUMBER}",
             phone_number_id=NUMBER_ID,
-            access_token=_TOKEN,
+            access_token=TOKEN,
             verify_token=os.urandom(8).hex(),
         )
         user_id, _ = await add_person(database, Passwords(), EMAIL, PASSWORD)
@@ -126,7 +126,7 @@ async def _seed(runtime: Runtime) -> None:
 @contextmanager
 def _emulators(folder: Path, port: int, secret: str) -> Iterator[dict[str, str]]:
     """`inbox emulator` as a process; gives the variables that point `inbox serve` at it."""
-    command = [sys.executable, "-m", "inbox", "emulator", "--app-secret", secret, "--access-token", _TOKEN]
+    command = [sys.executable, "-m", "inbox", "emulator", "--app-secret", secret, "--access-token", TOKEN]
     command += ["--callback-url", f"http://127.0.0.1:{port}/webhook/whatsapp"]
     command += ["--graph-port", "0", "--gemini-port", "0", "--auth-port", "0"]
     log = (folder / "emulator.log").open("wb")
@@ -142,7 +142,7 @@ def _emulators(folder: Path, port: int, secret: str) -> Iterator[dict[str, str]]
             process.terminate()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,0 +1,22 @@
+"""The comparison is able to fail: each broken variant of our code is noticed, and ours is not taken for one."""
+
+import pytest
+
+from crash.stage import Stage
+
+from .mutants import MUTANTS, SOUND
+from .scenarios import played
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+async def test_the_comparison_notices(stage: Stage, name: str) -> None:
+    found = await played(stage, name, name)
+    assert found.counts[MUTANTS[name].fault] > 0, found
+
+
+@pytest.mark.parametrize(
+    "story", ["ack_before_commit", "check_then_insert", "swallowed_error_marked_done", "lease_without_fence"]
+)
+async def test_our_own_code_survives_the_story_of(stage: Stage, story: str) -> None:
+    found = await played(stage, story, SOUND)
+    assert not found.counts, found
