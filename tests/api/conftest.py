@@ -18,7 +18,8 @@ from inbox.kit.telemetry import Metrics
 from inbox.main.app import create_app
 from inbox.main.container import Fakes, build
 from inbox.main.runtime import Runtime
-from inbox.main.settings import Database, Http, Secret, Send, Settings, WhatsApp
+from inbox.main.secret import Secret
+from inbox.main.settings import Database, Http, Send, Settings, WhatsApp
 from inbox.main.settings import Metrics as MetricsSettings
 from member_builders import a_role, a_user, give_role
 

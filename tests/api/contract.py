@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from api.shapes import boolean, nullable, number, text, time, uuid
+from api.shapes import boolean, mapping, nullable, number, text, time, uuid
 
 Shape = dict[str, Any]
 
@@ -51,6 +51,8 @@ CONVERSATION: Final[Shape] = {
     "window_expires_at": nullable(time),
     "handed_over_at": nullable(time),
     "handover_reason": nullable(text),
+    "free_entry_until": nullable(time),
+    "preferences": mapping,
 }
 CONVERSATION_IN_LIST: Final[Shape] = CONVERSATION | {
     "contacts": {"display_name": nullable(text), "whatsapp_number": text}
@@ -72,8 +74,23 @@ MESSAGE: Final[Shape] = {
     "actor": nullable(text),
     "client_id": nullable(text),
     "delivery_state": nullable(text),
+    "reactions": [{"emoji": text, "from": text, "at": time}],
+    "reply_to_wamid": nullable(text),
+    "reply_to_message_id": nullable(uuid),
+    "edited_at": nullable(time),
+    "revoked_at": nullable(time),
+    "content": nullable(mapping),
+    "media_state": nullable(text),
+    "context": nullable(mapping),
 }
-CONTACT: Final[Shape] = {"id": uuid, "whatsapp_number": text, "display_name": nullable(text), "created_at": time}
+CONTACT: Final[Shape] = {
+    "id": uuid,
+    "whatsapp_number": text,
+    "display_name": nullable(text),
+    "created_at": time,
+    # ours
+    "preferences": [{"account_id": uuid, "category": text, "value": text, "changed_at": time}],
+}
 PERMISSION: Final[Shape] = {"code": text, "label": nullable(text), "description": nullable(text)}
 ROLE: Final[Shape] = {
     "id": uuid,

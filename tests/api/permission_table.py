@@ -46,6 +46,9 @@ READ_ONE: Final = _pattern(
 READ_LIST: Final = {**READ_ONE, "nobody": "403 403 403"}
 """Whoever holds the code nowhere is told so before anything is looked up."""
 SEND: Final = {**READ_ONE, "viewer": "403 403 404"}
+NO_LONGER: Final = {caller: answers.replace("2xx", "409") for caller, answers in SEND.items()}
+"""Whoever may send is told that the message, a customer's, is nothing to decide about."""
+NO_LONGER_BY_PROGRAM: Final = {**NO_LONGER, "key_of_a": "403 404 404"}
 SETTINGS: Final = _pattern(
     admin="2xx 2xx 404",
     manager="403 403 404",
@@ -78,12 +81,16 @@ ANY_ACCOUNT: Final = SIGNED_IN | {"nobody": "403"}
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One call. `{name}` in path, body and query stands for the object that the column is about."""
+    """One call. `{name}` in path, body and query stands for the object that the column is about.
+
+    `path` is where to call if the route has another name for the object.
+    """
 
     permission: str
     expected: Pattern
     body: Any = None
     query: dict[str, str] = {}
+    path: str | None = None
 
 
 TABLE: Final[Mapping[str, Row]] = {
@@ -105,6 +112,7 @@ TABLE: Final[Mapping[str, Row]] = {
         permission="accounts.manage", expected=ADMIN_OF_ACCOUNTS, body={"name": "Autre"}
     ),
     "DELETE /accounts/{account_id}": Row(permission="accounts.manage", expected=ADMIN_OF_ACCOUNTS),
+    "GET /accounts/{account_id}/notices": Row(permission="accounts.view", expected=READ_ONE),
     # --- conversations
     "GET /conversations": Row(
         permission="conversations.view", expected=READ_LIST, query={"account_id": "{account_id}"}
@@ -128,6 +136,36 @@ TABLE: Final[Mapping[str, Row]] = {
         expected=SEND,
         body={"conversation_id": "{conversation_id}", "content": "Bonjour"},
     ),
+    "POST /messages/{message_id}/reactions": Row(permission="messages.send", expected=SEND, body={"emoji": "👍"}),
+    "DELETE /messages/{message_id}/reactions": Row(permission="messages.send", expected=SEND),
+    "POST /messages/reactions/add": Row(
+        permission="messages.send", expected=SEND, body={"message_id": "{message_id}", "emoji": "👍"}
+    ),
+    "POST /messages/reactions/remove": Row(
+        permission="messages.send", expected=SEND, body={"message_id": "{message_id}"}
+    ),
+    "DELETE /messages/{conversation_id}": Row(
+        permission="messages.send", expected=NO_LONGER, path="/messages/{message_id}"
+    ),
+    "POST /messages/{message_id}/resend": Row(permission="messages.send", expected=NO_LONGER_BY_PROGRAM),
+    "POST /messages/{message_id}/discard": Row(permission="messages.send", expected=NO_LONGER_BY_PROGRAM),
+    "POST /messages/send-media": Row(
+        permission="messages.send",
+        expected=SEND,
+        body={"conversation_id": "{conversation_id}", "media_type": "image", "media_id": "1013859600285441"},
+    ),
+    "POST /messages/send-interactive": Row(
+        permission="messages.send",
+        expected=SEND,
+        body={
+            "conversation_id": "{conversation_id}",
+            "interactive_type": "button",
+            "body_text": "Quel jour ?",
+            "buttons": [{"id": "mon", "title": "Lundi"}],
+        },
+    ),
+    "GET /messages/free-window/{conversation_id}": Row(permission="messages.view", expected=READ_ONE),
+    "GET /messages/price/{conversation_id}": Row(permission="messages.view", expected=READ_ONE),
     # --- contacts
     "GET /contacts": Row(permission="contacts.view", expected=CONTACTS),
     "POST /contacts": Row(permission="contacts.view", expected=ADD_CONTACT, body={"whatsapp_number": "{number}"}),
@@ -169,7 +207,14 @@ TABLE: Final[Mapping[str, Row]] = {
     "GET /admin/cache/stats": Row(permission="roles.manage", expected=ADMIN_ONLY),
     "POST /admin/cache/clear": Row(permission="roles.manage", expected=ADMIN_ONLY),
     "GET /admin/queues": Row(permission="roles.manage", expected=ADMIN_ONLY),
+    "GET /admin/deliveries": Row(permission="settings.manage", expected=ADMIN_ONLY),
+    "GET /admin/deliveries/{delivery_id}": Row(permission="settings.manage", expected=ADMIN),
+    "POST /admin/deliveries/{delivery_id}/replay": Row(permission="settings.manage", expected=ADMIN),
+    "POST /admin/deliveries/{delivery_id}/discard": Row(permission="settings.manage", expected=ADMIN),
+    "POST /admin/deliveries/replay": Row(permission="settings.manage", expected=ADMIN_ONLY, body={}),
+    "GET /admin/reconciliation": Row(permission="settings.manage", expected=ADMIN_ONLY),
     "GET /admin/audit": Row(permission="roles.manage", expected=ADMIN_ONLY),
+    "GET /admin/notices": Row(permission="settings.manage", expected=ADMIN_ONLY),
 }
 
 PUBLIC: Final = {

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from api.conftest import a_caller
-from builders import a_conversation, a_queued_message, execute
+from builders import a_conversation, a_queued_message, an_account, execute
 from inbox.domain.access import Permission
 from inbox.domain.outbound import State
 from inbox.kit.breaker import Breakers
@@ -74,7 +74,11 @@ async def test_the_cache_counts_what_it_held_and_forgets_it(client, container, a
             await cache.fetch("bot_profile:1", load, tags=["x"], ttl=60)
         asked += 4
         shown = (await client.get("/admin/cache/stats", headers=admin)).json()
-    assert set(shown) == {"size", "keys", "hits", "misses", "ratio", "families", "processes"}
+    assert set(shown) == {
+        *("size", "keys", "hits", "misses", "ratio", "families", "processes"),
+        *("shared_hits", "shared_misses", "shared"),
+    }
+    assert shown["shared"] is None
     assert "bot_profile:1" in shown["keys"]
     assert shown["size"] == len(shown["keys"])
     assert shown["processes"] == 1
@@ -90,7 +94,7 @@ async def test_the_cache_counts_what_it_held_and_forgets_it(client, container, a
 async def test_empty_queues_are_shown_with_all_their_keys(client, admin):
     shown = (await client.get("/admin/queues", headers=admin)).json()
     assert shown == {
-        "work": {kind: {"waiting": 0, "oldest_seconds": 0.0} for kind in ("ingest", "send", "turn")},
+        "work": {kind: {"waiting": 0, "oldest_seconds": 0.0} for kind in ("ingest", "send", "turn", "media")},
         "deliveries": {
             "waiting": 0,
             "oldest_seconds": 0.0,
@@ -98,7 +102,15 @@ async def test_empty_queues_are_shown_with_all_their_keys(client, admin):
             "unrouted": 0,
             "quarantined_items": 0,
         },
-        "sends": {"waiting": 0, "oldest_seconds": 0.0, "on_wire": 0, "unknown": 0, "unconfirmed": 0},
+        "sends": {
+            "waiting": 0,
+            "oldest_seconds": 0.0,
+            "on_wire": 0,
+            "unknown": 0,
+            "unconfirmed": 0,
+            "paused_accounts": 0,
+        },
+        "silent_numbers": [],
     }
 
 
@@ -114,9 +126,19 @@ async def test_what_waits_and_what_was_set_aside_is_counted(client, engine, acco
         "('5', 'unrouted'), ('6', 'done')) v(l, s)",
     )
     await execute(engine, "insert into lanes (kind, key) values ('ingest', '1'), ('ingest', '2')")
+    await an_account(engine, is_paused=True)
     shown = (await client.get("/admin/queues", headers=admin)).json()
     assert 89 < shown["sends"].pop("oldest_seconds") < 120
-    assert shown["sends"] == {"waiting": 2, "on_wire": 1, "unknown": 1, "unconfirmed": 1}
+    assert shown["sends"] == {"waiting": 2, "on_wire": 1, "unknown": 1, "unconfirmed": 1, "paused_accounts": 1}
     assert 59 < shown["deliveries"].pop("oldest_seconds") < 90
     assert shown["deliveries"] == {"waiting": 2, "quarantined": 1, "unrouted": 2, "quarantined_items": 0}
     assert shown["work"]["ingest"]["waiting"] == 2
+
+
+async def test_a_number_that_sends_and_hears_no_webhook_is_named(client, engine, account, admin):
+    await a_queued_message(engine, account, await a_conversation(engine, account), state=State.ACCEPTED)
+    await execute(engine, "update outbox set updated_at = date_trunc('hour', now()) - interval '1 h'")
+    (number,) = (await client.get("/admin/queues", headers=admin)).json()["silent_numbers"]
+    assert number["account_id"] == str(account)
+    assert number["sent_at"].endswith(":00:00.000000Z")
+    assert number["last_webhook_at"] is None

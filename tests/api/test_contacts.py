@@ -37,6 +37,7 @@ async def test_the_list_is_a_bare_array_with_the_keys_of_the_contract(client, en
             "whatsapp_number": "33639980142",
             "display_name": "Marc D.",
             "created_at": "2026-11-21T12:00:00.000000Z",
+            "preferences": [],
         }
     ]
     assert "x-next-cursor" not in answer.headers
@@ -105,7 +106,7 @@ async def test_a_contact_is_made_changed_and_deleted(client, engine, writer):
     )
     assert made.status_code == 200
     row = made.json()
-    assert set(row) == {"id", "whatsapp_number", "display_name", "created_at"}
+    assert set(row) == {"id", "whatsapp_number", "display_name", "created_at", "preferences"}
     assert (row["whatsapp_number"], row["display_name"]) == ("33639980142", "Marc")
     path = f"/contacts/{row['id']}"
     moved = await client.put(path, json={"whatsapp_number": "+33639980143"}, headers=writer)

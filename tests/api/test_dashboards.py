@@ -23,7 +23,7 @@ SCRAPED = {"job", "instance", "process"}
 """Labels that Prometheus adds; `process` is in `prometheus.yml`."""
 ITS_OWN = {"up": {"job", "instance", "process"}}
 """What Prometheus itself knows of a target."""
-WORDS = {"sum", "max", "rate", "increase", "histogram_quantile", "time", "by", "and"}
+WORDS = {"sum", "max", "rate", "increase", "histogram_quantile", "time", "by", "and", "or", "absent"}
 _SELECTOR = re.compile(r"([a-zA-Z_:][\w:]*)(\{[^}]*\})?")
 _GROUPING = re.compile(r"\bby\s*\(([^)]*)\)")
 
@@ -99,7 +99,7 @@ def test_a_query_that_names_something_else_would_be_found():
 
 
 def test_gauges_of_the_shared_database_are_never_added_up_over_processes():
-    shared = ("inbox_queue_", "inbox_queues_", "inbox_backlog")
+    shared = ("inbox_queue_", "inbox_queues_", "inbox_backlog", "inbox_silent_")
     for where, query in queries():
         for name in parsed(query)[0]:
             if name.startswith(shared):
@@ -116,12 +116,62 @@ def test_panels_have_ids_of_their_own_and_ask_the_provisioned_source(path):
     assert asked == {source["uid"] for source in sources}
 
 
+def promtool(*arguments: str) -> None:
+    program = shutil.which("promtool")
+    if program is None:
+        pytest.skip("promtool is not installed (Debian: package prometheus)")
+    done = subprocess.run([program, *arguments], cwd=DEPLOY / "prometheus", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("command", [["rules", "alerts.yml"], ["config", "prometheus.yml"]], ids=lambda c: c[0])
 def test_promtool_has_nothing_to_say_against_it(command):
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not installed (Debian: package prometheus)")
-    done = subprocess.run(
-        [promtool, "check", *command], cwd=DEPLOY / "prometheus", capture_output=True, text=True, check=False
+    promtool("check", *command)
+
+
+HANGS = {'inbox_circuit_state{circuit="gemini"}': "2 2 1 2 2 2 2 1 " * 10}
+"""60 s open, then a trial that times out, scraped each 15 s."""
+
+
+def calls(**outcomes: str) -> dict[str, str]:
+    """Calls to WhatsApp, some of them successful."""
+    name = 'inbox_upstream_calls_total{{name="whatsapp",outcome="{}"}}'
+    return {name.format(outcome): values for outcome, values in {"ok": "0+1x80", **outcomes}.items()}
+
+
+@pytest.mark.parametrize(
+    ("alert", "series", "labels"),
+    [
+        ("InboxCircuitOpen", HANGS | {'inbox_circuit_rejections_total{circuit="gemini"}': "0+1x80"}, ["gemini"]),
+        ("InboxCircuitOpen", HANGS | {'inbox_circuit_rejections_total{circuit="gemini"}': "7+0x80"}, []),
+        ("InboxProcessDown", {'up{job="backend",process="web"}': "1+0x80"}, ["worker"]),
+        ("InboxProcessDown", {f'up{{job="backend",process="{name}"}}': "1+0x80" for name in ("web", "worker")}, []),
+        ("InboxUpstreamErrors", calls(Refused="0+9x80"), []),
+        ("InboxUpstreamErrors", calls(AccountProblem="0+9x80"), ["whatsapp"]),
+    ],
+    ids=["hangs", "nobody calls", "a process is gone", "all is well", "recipients are refused", "a token is dead"],
+)
+def test_an_alert_tells_what_happened_and_nothing_else(tmp_path, alert, series, labels):
+    rule = next(
+        rule for g in yaml.safe_load(ALERTS.read_text())["groups"] for rule in g["rules"] if rule["alert"] == alert
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    promtool("test", "rules", str(write_alert_test(tmp_path / "test.yml", rule, series, labels)))
+
+
+def write_alert_test(path: Path, rule: dict, series: dict[str, str], labels: list[str]) -> Path:
+    """Does the alert fire after 20 minutes for these values, and no other, of the label that its summary names?"""
+    (label,) = re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"])
+    fired = []
+    for value in labels:
+        summary = re.sub(r"\{\{.*?\}\}", value, rule["annotations"]["summary"])
+        of_target = {"job": "backend"} if label == "process" else {}
+        fired.append(
+            {"exp_labels": {label: value} | of_target | rule["labels"], "exp_annotations": {"summary": summary}}
+        )
+    case = {
+        "interval": "15s",
+        "input_series": [{"series": name, "values": values.strip()} for name, values in series.items()],
+        "alert_rule_test": [{"eval_time": "20m", "alertname": rule["alert"], "exp_alerts": fired}],
+    }
+    path.write_text(json.dumps({"rule_files": [str(ALERTS)], "evaluation_interval": "15s", "tests": [case]}))
+    return path

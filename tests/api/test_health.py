@@ -5,6 +5,7 @@ import re
 
 import msgspec
 import pytest
+import structlog
 
 from inbox.adapters.identity.fake import FakeIdentity
 from inbox.adapters.messaging.fake import FakeSender
@@ -45,6 +46,19 @@ async def test_an_open_breaker_shows_when(client, container):
     shown = (await client.get("/health")).json()["circuit_breakers"]["gemini"]
     assert shown["state"] == "open"
     assert TIME.fullmatch(shown["opened_at"])
+
+
+async def test_each_question_to_another_service_has_its_line(client, container):
+    (await container.get(FakeSender)).fail_probes(WhatsAppUnavailable("token EAAG-canary at 10.0.0.7"))
+    with structlog.testing.capture_logs() as lines:
+        await client.get("/health")
+    told = {(line["upstream"], line["outcome"], line["log_level"]) for line in lines if line["event"] == "probe"}
+    assert told == {
+        ("whatsapp", "WhatsAppUnavailable", "info"),
+        ("gemini", "ok", "debug"),
+        ("supabase", "ok", "debug"),
+    }
+    assert "canary" not in str(lines)
 
 
 async def test_a_dependency_that_is_down_degrades_and_is_named_by_its_kind_only(client, container):

@@ -52,7 +52,7 @@ async def _served(source: FakeMediaSource, client_seconds: float) -> AsyncIterat
     @asynccontextmanager
     async def opened() -> AsyncIterator[OpenMedia]:
         async with source.open(CHANNEL, "7", limit=sys.maxsize) as stream:
-            yield OpenMedia(row=ROW, stream=stream)
+            yield OpenMedia(row=ROW, mime_type=stream.mime_type, size=stream.size, chunks=stream.chunks)
 
     @get("/file")
     async def file() -> ASGIApp:

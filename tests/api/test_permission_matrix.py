@@ -16,7 +16,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.conftest import bearer
 from api.permission_table import CALLERS, PUBLIC, TABLE
-from builders import a_client_number, a_contact, a_conversation, a_message, an_account, execute
+from builders import (
+    a_client_number,
+    a_contact,
+    a_conversation,
+    a_message,
+    a_number,
+    a_quarantined_delivery,
+    an_account,
+    execute,
+)
 from inbox.adapters.messaging.fake_media import FakeFile, FakeMediaSource
 from inbox.domain.access import Permission
 from inbox.domain.ids import AccountId
@@ -29,7 +38,15 @@ async def objects_of(engine: AsyncEngine, account: AccountId) -> dict[str, str]:
     """One of each thing that belongs to an account."""
     later = datetime.now(UTC) + timedelta(hours=12)
     conversation = await a_conversation(engine, account, window_expires_at=later)
-    message = await a_message(engine, account, conversation, direction="inbound", status="received")
+    message = await a_message(
+        engine,
+        account,
+        conversation,
+        direction="inbound",
+        status="received",
+        wamid=f"wamid.{a_number()}",
+        timestamp=datetime.now(UTC),
+    )
     await execute(
         engine, "update messages set media_id = :media, message_type = 'image' where id = :id", media=MEDIA, id=message
     )
@@ -47,6 +64,7 @@ async def shared_objects(engine: AsyncEngine) -> dict[str, str]:
         "user_id": str(await a_local_user(engine)),
         "key_id": str(key),
         "name": "gemini",
+        "delivery_id": str(await a_quarantined_delivery(engine)),
     }
 
 
@@ -136,6 +154,7 @@ async def ask(
     client: httpx.AsyncClient, call: str, objects: Mapping[str, str], headers: Mapping[str, str]
 ) -> httpx.Response:
     row, (method, path) = TABLE[call], call.split(" ", 1)
+    path = row.path or path
     values = {**objects, "number": a_client_number()}
     body = filled(row.body, values) if row.body is not None else None
     return await client.request(
@@ -144,7 +163,8 @@ async def ask(
 
 
 def missing() -> dict[str, str]:
-    names = ("account_id", "conversation_id", "message_id", "contact_id", "role_id", "user_id", "key_id", "name")
+    of_accounts = ("account_id", "conversation_id", "message_id")
+    names = (*of_accounts, "contact_id", "role_id", "user_id", "key_id", "name", "delivery_id")
     return {name: str(uuid4()) for name in names}
 
 

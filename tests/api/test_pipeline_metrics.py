@@ -123,3 +123,58 @@ async def test_a_request_has_one_line_with_its_ids_and_says_neither_who_asked_no
         "status": 401,
         "actor": "none",
     }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/nowhere/33698765432", {}, 404),
+        ("DELETE", "/accounts", {}, 405),
+        ("OPTIONS", "/accounts", {"origin": "https://inbox.example", "access-control-request-method": "GET"}, 204),
+    ],
+)
+async def test_a_request_that_reaches_no_route_has_a_line_too(flow, logs, method, path, headers, status):
+    telemetry.configure("INFO")
+    structlog.configure(cache_logger_on_first_use=False)
+    answer = await flow.client.request(method, path, headers={"x-request-id": "request-1", **headers})
+    lines = [json.loads(line) for line in logs.readouterr().err.splitlines()]
+    (line,) = [line for line in lines if line["event"] == "request"]
+    assert line.pop("timestamp")
+    assert len(line.pop("trace_id")) == 32
+    assert line == {
+        "event": "request",
+        "level": "info",
+        "request_id": "request-1",
+        "handler": "none",
+        "method": method,
+        "status": answer.status_code,
+        "actor": "none",
+    }
+    assert answer.status_code == status
+
+
+async def test_a_stranger_who_never_sends_the_whole_body_raises_no_alarm(flow):
+    async def dripping():
+        yield b"{"
+        await asyncio.Event().wait()
+
+    answer = await flow.client.post(
+        "/webhook/whatsapp", content=dripping(), headers={"content-type": "application/json"}
+    )
+    assert (answer.status_code, answer.json()["detail"]) == (408, "request_timeout")
+    labels = {"handler": "/webhook/whatsapp", "method": "POST"}
+    assert await value(flow, "http_requests_total", **labels, status="4xx") == 1
+    assert 'status="5xx"' not in await flow.page()
+    assert await value(flow, "inbox_deliveries_total", outcome="refused") == 1
+    assert await value(flow, "inbox_deliveries_total", outcome="not_stored") == 0
+
+
+async def test_a_route_is_the_same_below_the_prefix_and_so_is_the_page_itself(flow):
+    await flow.client.get("/health/live")
+    await flow.client.get("/api/health/live")
+    await flow.client.get("/api")
+    await flow.client.get("/api/metrics")
+    assert await value(flow, "http_requests_total", handler="/health/live", method="GET", status="2xx") == 2
+    assert await value(flow, "http_requests_total", handler="/", method="GET", status="2xx") == 1
+    assert 'handler="/api' not in await flow.page()
+    assert 'handler="/metrics' not in await flow.page()

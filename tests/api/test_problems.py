@@ -1,11 +1,15 @@
 """Errors look the same wherever they come from."""
 
+import httpx
 import pytest
+from litestar import Litestar, get
 
 from api.conftest import a_caller, bearer
 from builders import a_conversation
 from inbox.domain.access import Permission
+from inbox.domain.errors import CircuitOpen
 from inbox.domain.ids import uuid7
+from inbox.entrypoints.http.problems import HANDLERS
 from member_builders import a_user
 
 UNKNOWN = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
@@ -162,3 +166,15 @@ async def test_who_holds_the_code_nowhere_is_told_so_whatever_id_they_name(clien
     ]
     assert [answer.status_code for answer in answers] == [403, 403]
     assert len({str(without_request_id(answer.json())) for answer in answers}) == 1
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(1.2, "2"), (29.0, "29"), (0.01, "1")])
+async def test_who_waits_as_long_as_told_does_not_come_too_early(seconds, told):
+    @get("/")
+    async def route() -> None:
+        raise CircuitOpen("whatsapp", retry_after=seconds)
+
+    app = Litestar([route], exception_handlers=HANDLERS, openapi_config=None, logging_config=None)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://inbox") as client:  # type: ignore[arg-type]
+        answer = await client.get("/")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, told)

@@ -32,6 +32,7 @@ SETTLED = {
 FRAMEWORK = {
     ("not_found", 404),
     ("method_not_allowed", 405),
+    ("request_timeout", 408),
     ("unsupported_media_type", 415),
     ("bad_request", 400),
     ("internal_error", 500),

@@ -12,14 +12,19 @@ from inbox.adapters.database import postgres
 from inbox.ports import database, queries, repositories, team
 
 TENANT_TABLES = (
+    "account_notices",
     "bot_profiles",
     "bot_turns",
+    "contact_preferences",
     "conversations",
     "event_log",
     "idempotency_keys",
+    "media_files",
+    "message_amendments",
     "message_statuses",
     "messages",
     "outbox",
+    "reactions",
 )
 """Tables whose rows belong to one account. Of `whatsapp_accounts` the id is the account."""
 
@@ -33,20 +38,57 @@ STATEMENTS_WITHOUT_ACCOUNT = {
     # Figures of the whole installation, for its administrators.
     "operations._PARKED",
     "operations._SENDS",
+    "operations._SILENT",
+    # What operators compare with what was delivered: numbers name their account, and wamids are unique.
+    "lookups._MESSAGES",
+    "lookups._STATUSES",
+    "lookups._REACTIONS",
+    "lookups._AMENDMENTS",
+    "lookups._PREFERENCES",
+    "lookups._NOTICES",
     # Contacts are the installation's: one that any account talks to stays.
     "contacts._IN_USE",
+    # ... and show what they told each account.
+    "contacts.CONTACTS",
+    "queries.CONTACTS",
+    "contacts._ADD",
+    "contacts._LIST",
+    "contacts._CHANGE",
+    # Two of them become one, with all that they did.
+    "merging._PREFERENCES",
+    "merging._CONVERSATIONS",
+    "merging._FOLD",
+    "merging._EMPTY",
+    "merging._REASSIGN",
+    "merging._MESSAGES",
+    "merging._OUTBOX",
+    "merging._TURNS",
+    "merging._VANISH",
+    "identity_rows._FOLLOW",
+    "reactions._FOLLOW",
+    "amendments._FOLLOW",
+    "amendments._OF_CONTACTS",
+    # Messages that were found for their account before.
+    "amendments._WAITING",
+    "amendments._SHOW",
+    "reactions._STORE_OURS",
     # The worker's: by the id and token that a claim gave, or by a lane that is held.
-    "outbox._TO_WIRE",
-    "outbox._LEARN",
+    "outbox_fences._TOGETHER",
+    "outbox_fences._ALONE",
+    "outbox_outcomes._LEARN",
     "outbox._RELEASE",
+    "outbox._HURRY",
     "outbox._REAP",
     "outbox._ORPHANS",
+    "outbox_heads._EXPIRED",
     "outbox_heads._HEADS",
     "outbox_heads._OVER",
     "outbox_heads._END",
     # Ingest: wamids are unique in all of WhatsApp, numbers name their account, and rows were found for it before.
-    "ingest._KNOWN",
-    "ingest._COUNT",
+    "arrivals._KNOWN",
+    "arrivals._COUNT",
+    "windows._LOCK",
+    "windows._RENEW",
     "statuses._FIND",
     "statuses._ADOPT",
     "statuses._LEARN",
@@ -69,6 +111,7 @@ METHODS_WITHOUT_ACCOUNT = {
     "Outbox.to_wire",
     "Outbox.settle",
     "Outbox.release",
+    "Outbox.hurry",
     "Outbox.reap",
     # Says which account it is.
     "Queries.owner_of_conversation",
@@ -81,6 +124,8 @@ METHODS_WITHOUT_ACCOUNT = {
     "Messages.queue",
     "Messages.add_failed",
     "Messages.remember",
+    "MediaFiles.overdue",
+    "MediaFiles.expire",
     "Bot.put_profile",
     "Bot.open_turn",
     "Bot.close_turn",

@@ -17,6 +17,7 @@ from inbox.emulators.serving import serve
 from inbox.kit.http import ApiClient
 
 from .asking import StartAssistant, WiredAssistant
+from .bucket_side import bucket  # noqa: F401 - a fixture
 from .model_side import KEY, GeminiSide
 from .sending import StartSender, WiredSender
 from .trust import certificates

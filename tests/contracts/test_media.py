@@ -6,18 +6,21 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from obstore.store import LocalStore, MemoryStore
 
 from inbox.adapters.media.memory import MemoryMediaStore
-from inbox.adapters.media.obstore import Deadlines, ObstoreMediaStore
+from inbox.adapters.media.obstore import Bucket, Deadlines, ObstoreMediaStore
 from inbox.domain.errors import AlreadyStored, MediaGone, MediaUnavailable, PayloadTooLarge
 from inbox.domain.ids import AccountId
 from inbox.ports.media import MediaKey, MediaStore, Span
 
 MIB = 1024 * 1024
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x02\x00\x00\x00"
+OGG = b"OggS\x00\x02" + bytes(20) + b"\x01\x13OpusHead\x01"
 
 
 def a_key() -> MediaKey:
@@ -47,6 +50,27 @@ class MediaCases:
         assert written.size == 9
         assert written.sha256 == hashlib.sha256(b"all of it").digest()
         assert await read(store, key) == (9, b"all of it")
+
+    @pytest.mark.parametrize(
+        ("content", "claim", "known_as"),
+        [
+            (PNG, "image/png", "image/png"),
+            (PNG, "image/jpeg", "image/png"),
+            (OGG, "audio/ogg; codecs=opus", "audio/ogg"),
+            (OGG, "video/mp4", "video/mp4"),
+            (b"<html><script>alert(1)</script>", "image/png", "text/html"),
+            (b"nothing known", "image/png", "application/octet-stream"),
+            (b"nothing known", "application/pdf", "application/octet-stream"),
+            (b"a,b,c", "text/csv", "text/csv"),
+            (b"a,b,c", None, "application/octet-stream"),
+            (b"", "TEXT/Plain", "text/plain"),
+        ],
+    )
+    async def test_a_file_is_what_its_bytes_are(
+        self, store: MediaStore, content: bytes, claim: str | None, known_as: str
+    ) -> None:
+        written = await store.put(a_key(), pieces(content[:5], content[5:]), limit=1000, mime_type=claim)
+        assert written.mime_type == known_as
 
     async def test_an_empty_file_is_a_file(self, store: MediaStore) -> None:
         key = a_key()
@@ -293,6 +317,29 @@ class TestObstoreInFolder(MediaCases):
         key = a_key()
         await store.put(key, pieces(*content), limit=400)
         assert await read(store, key, Span(start, end)) == (len(whole), whole[start:end])
+
+
+class TestObstoreInBucket(MediaCases):
+    """A bucket behind real HTTP, as an S3 server has it."""
+
+    @pytest.fixture
+    def store(self, bucket: Bucket) -> ObstoreMediaStore:
+        return ObstoreMediaStore.in_bucket(bucket)
+
+    async def test_a_server_that_is_gone_is_an_outage(self, bucket: Bucket) -> None:
+        store = ObstoreMediaStore.in_bucket(msgspec.structs.replace(bucket, endpoint="http://127.0.0.1:9"))
+        with pytest.raises(MediaUnavailable):
+            await store.put(a_key(), pieces(b"x"), limit=1)
+        with pytest.raises(MediaUnavailable):
+            await read(store, a_key())
+
+    async def test_keys_that_are_refused_are_an_outage_not_a_missing_file(self, bucket: Bucket) -> None:
+        store = ObstoreMediaStore.in_bucket(msgspec.structs.replace(bucket, name="somebody-elses"))
+        with pytest.raises(MediaUnavailable):
+            await store.put(a_key(), pieces(b"x"), limit=1)
+
+    def test_the_keys_never_show(self, bucket: Bucket) -> None:
+        assert bucket.secret_access_key not in repr(bucket)
 
 
 def _files(folder: Path) -> list[str]:

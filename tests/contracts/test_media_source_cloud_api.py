@@ -313,14 +313,27 @@ async def test_a_file_that_breaks_in_the_middle_frees_its_slot(hand_written, sta
             await Downloading(wired.source)()
 
 
-async def test_too_many_at_once_are_refused_and_blame_nobody(hand_written, start):
+async def test_too_many_that_are_opened_at_once_are_refused_and_blame_nobody(hand_written, start):
+    over = asyncio.Event()
+    peer = await hand_written(giving(then=over))
+    wired = start(peer.url, policy=Policy(total=60, attempt=60, concurrency=1, waiting=0), timeouts=Timeouts(read=60))
+    opening = asyncio.create_task(Downloading(wired.source)())
+    async with asyncio.timeout(20):
+        while len(peer.requests) < 2:  # noqa: ASYNC110 - the peer only keeps a list
+            await asyncio.sleep(0.01)
+    with pytest.raises(WhatsAppUnavailable):
+        await Downloading(wired.source)()
+    opening.cancel()
+    await asyncio.wait([opening])
+    assert wired.breakers.inspect()["media"].failure_count == 0
+
+
+async def test_who_reads_a_file_holds_nobody_up_who_opens_another(hand_written, start):
     over = asyncio.Event()
     peer = await hand_written(giving(head(content_length=50), b"x", then=over))
     wired = start(peer.url, policy=Policy(total=2, attempt=1, concurrency=1, waiting=0))
-    async with wired.source.open(a_channel(), "700", limit=100):
-        with pytest.raises(WhatsAppUnavailable):
-            await Downloading(wired.source)()
-    assert wired.breakers.inspect()["media"].failure_count == 0
+    async with wired.source.open(a_channel(), "700", limit=100), wired.source.open(a_channel(), "700", limit=100):
+        assert len(peer.requests) == 4
 
 
 async def test_a_queue_for_connections_blames_nobody(hand_written, start):

@@ -149,7 +149,14 @@ def test_the_search_finds_the_double_send_of_a_wrong_rule(state: State, step: St
 # --- single steps -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("state", [State.ACCEPTED, State.SENT, State.DELIVERED, State.READ, State.FAILED])
+@pytest.mark.parametrize("state", [State.FAILED, State.EXPIRED, State.UNCONFIRMED])
+def test_what_was_not_confirmed_goes_out_again_by_a_person_only(state: State) -> None:
+    ways_back = [step for step in Step if after(state, step) is State.QUEUED]
+    assert ways_back == [Step.RESENT_BY_HUMAN]
+    assert after(state, Step.DISCARDED_BY_HUMAN) is State.CANCELLED
+
+
+@pytest.mark.parametrize("state", [State.ACCEPTED, State.SENT, State.DELIVERED, State.READ])
 def test_what_is_settled_moves_by_echoes_only(state: State) -> None:
     assert [step for step in Step if after(state, step) is not None and step not in ECHOES] == []
 

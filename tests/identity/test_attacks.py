@@ -26,8 +26,9 @@ from inbox.kit.telemetry import Metrics
 from inbox.main.app import create_app
 from inbox.main.container import PeopleIdentity, build
 from inbox.main.runtime import Runtime
+from inbox.main.secret import Secret
 from inbox.main.settings import Database as DatabaseSettings
-from inbox.main.settings import Http, Secret, Settings, Supabase, WhatsApp
+from inbox.main.settings import Http, Settings, Supabase, WhatsApp
 from inbox.ports.database import Database
 
 JWT_SECRET = "an-invented-secret-of-more-than-32-bytes"

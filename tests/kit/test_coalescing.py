@@ -289,3 +289,40 @@ def test_every_item_is_flushed_once_in_order_within_the_limits(items: list[int],
     assert results == [item * 10 for item in items]
     assert [item for batch in store.batches for item in batch] == items
     assert all(len(batch) <= most and (len(batch) == 1 or sum(batch) <= size) for batch in store.batches)
+
+
+async def test_flushes_that_follow_each_other_begin_a_while_apart_and_take_along_who_came_meanwhile() -> None:
+    store = Store()
+    clock = asyncio.get_running_loop().time
+    coalescer = a_coalescer(store, Batching(every=0.05))
+    async with coalescer.running():
+        begun = clock()
+        await coalescer.add(1)
+        assert clock() - begun < 0.05  # nobody was flushed just before: at once
+        second = asyncio.create_task(coalescer.add(2))
+        await asyncio.sleep(0)
+        third = asyncio.create_task(coalescer.add(3))
+        await asyncio.gather(second, third)
+        assert clock() - begun >= 0.05
+    assert store.batches == [[1], [2, 3]]
+
+
+async def test_a_full_batch_waits_for_nobody() -> None:
+    store = Store()
+    coalescer = a_coalescer(store, Batching(items=2, every=3600.0))
+    async with coalescer.running():
+        tasks = await held(store, coalescer, [1, 2, 3])
+        store.gate.set()
+        async with asyncio.timeout(5):
+            await asyncio.gather(*tasks)
+    assert store.batches == [[1], [2, 3]]
+
+
+async def test_what_waits_for_company_is_flushed_at_the_end() -> None:
+    store = Store()
+    coalescer = a_coalescer(store, Batching(every=0.2))
+    async with coalescer.running():
+        await coalescer.add(1)
+        waiting = asyncio.create_task(coalescer.add(2))
+        await asyncio.sleep(0)
+    assert await waiting == 20

@@ -80,10 +80,20 @@ async def test_the_total_deadline_bounds_all_attempts() -> None:
 
 async def test_the_total_deadline_bounds_the_wait_for_a_slot() -> None:
     guard = Guard("x", Policy(total=0.05, attempt=5, concurrency=1))
-    script = Script("never")
-    async with guard.opening(Stream(Script("takes the only slot")), on_timeout=WhatsAppTimeout):
-        with pytest.raises(WhatsAppTimeout):
-            await guard.call(script, on_timeout=WhatsAppTimeout)
+    script, taken, goes = Script("never"), asyncio.Event(), asyncio.Event()
+
+    async def takes_the_only_slot() -> None:
+        taken.set()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await goes.wait()
+
+    first = asyncio.create_task(guard.call(takes_the_only_slot, on_timeout=WhatsAppTimeout))
+    await taken.wait()
+    with pytest.raises(WhatsAppTimeout):
+        await guard.call(script, on_timeout=WhatsAppTimeout)
+    goes.set()
+    await asyncio.wait([first])
     assert script.calls == 0
 
 
@@ -272,6 +282,24 @@ async def test_a_rejection_by_the_circuit_and_a_timeout_are_observed_too() -> No
     assert [one.outcome for one in seen] == ["WhatsAppTimeout", "CircuitOpen"]
 
 
+async def test_only_an_early_trial_is_given_up_sooner() -> None:
+    at = 0.0
+    breakers = Breakers([Circuit(name="gemini", threshold=1, stays_open=30, early_trial=2)], clock=lambda: at)
+    policy = Policy(total=3600, attempt=0.2, early_trial=0.01)
+    guard = Guard("gemini", policy, breakers, "gemini")
+    took = []
+    for passes, is_early in ((0.0, False), (2.0, True), (31.0, False)):
+        at += passes
+        if is_early:
+            breakers.try_early("gemini")
+        begun = asyncio.get_running_loop().time()
+        with pytest.raises(ModelUnavailable):
+            await guard.call(hangs, on_timeout=ModelUnavailable)
+        took.append(asyncio.get_running_loop().time() - begun)
+    assert took[1] < 0.2
+    assert min(took[0], took[2]) >= 0.2
+
+
 # --- streams ----------------------------------------------------------------------------------------------------------
 
 
@@ -308,12 +336,17 @@ async def test_an_error_while_reading_a_stream_is_not_repeated() -> None:
     assert (script.calls, stream.closed) == (1, 1)
 
 
-async def test_a_stream_has_no_deadline_once_it_is_open_but_keeps_its_slot() -> None:
-    guard = Guard("x", Policy(total=0.05, attempt=0.05, concurrency=1))
-    async with guard.opening(Stream(Script("open")), on_timeout=ModelUnavailable):
-        with pytest.raises(WhatsAppTimeout):
-            await guard.call(Script("never"), on_timeout=WhatsAppTimeout)
-    assert await guard.call(Script("done"), on_timeout=WhatsAppTimeout) == "done"
+async def test_a_stream_has_neither_deadline_nor_slot_once_it_is_open() -> None:
+    guard = Guard("x", Policy(total=0.05, attempt=0.05, concurrency=1, waiting=0))
+    over = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.1, over.set)
+    stream = Stream(Script("open"))
+    async with guard.opening(stream, on_timeout=ModelUnavailable):
+        assert guard.load().running == 0
+        assert await guard.call(Script("done"), on_timeout=WhatsAppTimeout) == "done"
+        await over.wait()
+        assert stream.closed == 0
+    assert stream.closed == 1
 
 
 async def test_a_stream_that_does_not_open_becomes_the_callers_error() -> None:

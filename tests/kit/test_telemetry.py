@@ -202,6 +202,16 @@ def test_business_metrics() -> None:
     assert 'inbox_queue_age_seconds{kind="send"} 4.5' in text
 
 
+def test_what_an_open_circuit_refuses_is_counted_but_no_retry_and_no_fast_call() -> None:
+    metrics = Metrics()
+    metrics.upstream("graph", "WhatsAppTimeout", 7.0)
+    metrics.upstream("graph", "CircuitOpen", 0.0, 2)
+    text = page(metrics)
+    assert 'inbox_upstream_calls_total{name="graph",outcome="CircuitOpen"} 1.0' in text
+    assert 'inbox_upstream_retries_total{name="graph"} 0.0' in text
+    assert 'inbox_upstream_call_duration_seconds_count{name="graph"} 1.0' in text
+
+
 def test_circuits_report_their_changes() -> None:
     metrics = Metrics()
     breakers = Breakers([Circuit(name="gemini", threshold=1, stays_open=60)], on_change=metrics.circuit)

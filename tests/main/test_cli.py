@@ -18,6 +18,7 @@ COMMANDS = [
     "create-admin",
     "demo",
     "emulator",
+    "events",
     "invite",
     "migrate",
     "openapi",
@@ -169,6 +170,7 @@ def test_check_settings_says_what_serve_would_miss(tmp_path):
     assert done.returncode == 0
     assert "INBOX_WHATSAPP_APP_SECRET" in done.stderr
     assert "INBOX_ENCRYPTION_KEYS" in done.stderr
+    assert "INBOX_METRICS_AUTH_TOKEN" in done.stderr
 
 
 def test_a_new_key_is_one_that_seals(tmp_path):

@@ -7,17 +7,21 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import structlog
 from dishka import Provider, Scope
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import SEALER, an_account
 from inbox.entrypoints.worker import Worker
+from inbox.kit.breaker import Breakers
 from inbox.main import migrating, serve
 from inbox.main.container import Fakes
 from inbox.main.runtime import Runtime
-from inbox.main.settings import Database, Http, Metrics, Secret, Settings, SettingsError, WhatsApp
+from inbox.main.secret import Secret
+from inbox.main.settings import Database, Http, Metrics, Settings, SettingsError, WhatsApp
 from inbox.main.settings import Worker as WorkerSettings
+from inbox.ports.monitoring import Circuits
 from main.command import call, free_port
 
 
@@ -123,6 +127,43 @@ async def test_with_a_port_of_their_own_metrics_leave_the_one_of_the_api(runtime
         assert (await asyncio.to_thread(call, settings.http.port, "GET", "/health/live"))[0] == 200
     with pytest.raises(ConnectionRefusedError):
         await asyncio.to_thread(call, port, "GET", "/health/live")
+
+
+async def test_with_neither_port_nor_token_nobody_sees_metrics_and_the_start_says_so(runtime):
+    with structlog.testing.capture_logs() as lines:
+        async with serve.running(runtime, Fakes(), worker=False):
+            for path in ("/metrics", "/api/metrics"):
+                assert (await asyncio.to_thread(call, runtime.settings.http.port, "GET", path))[0] == 404
+    (line,) = [line for line in lines if line["event"] == "metrics_not_served"]
+    assert "INBOX_METRICS_AUTH_TOKEN" in line["reason"]
+    assert "INBOX_METRICS_PORT" in line["reason"]
+
+
+async def test_requests_at_the_monitoring_port_have_their_lines(runtime):
+    port = free_port()
+    settings = msgspec.structs.replace(runtime.settings, metrics=Metrics(port=port))
+    apart = msgspec.structs.replace(runtime, settings=settings)
+    with structlog.testing.capture_logs() as lines:
+        async with serve.running(apart, Fakes(), worker=False):
+            for path in ("/health/live", "/metrics", "/nothing"):
+                await asyncio.to_thread(call, port, "GET", path)
+    told = [(line["log_level"], line["handler"], line["status"]) for line in lines if line["event"] == "request"]
+    assert told == [("debug", "/health/live", 200), ("debug", "/metrics", 200), ("info", "none", 404)]
+    assert "metrics_not_served" not in {line["event"] for line in lines}
+
+
+async def test_a_bug_in_what_tells_the_others_ends_the_service(runtime):
+    class Broken(Breakers):
+        def inspect(self):
+            raise ZeroDivisionError("a bug in a report")
+
+    provider = Provider(scope=Scope.APP)
+    provider.provide(lambda: Broken([]), provides=Circuits, override=True)
+    with pytest.raises(ZeroDivisionError, match="a bug in a report"):
+        async with asyncio.timeout(20):
+            await serve.run(
+                runtime, Fakes(), provider, web=True, worker=False, started=lambda: None, stop=asyncio.Event()
+            )
 
 
 async def test_a_worker_alone_shows_health_and_metrics_on_its_own_port_and_nothing_else(runtime):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from inbox.kit.sealing import Sealer
 from inbox.main.runtime import (
+    UNSEEN,
     UNSIGNED,
     UNSIGNED_FOR_REAL,
     _kept_sealer,
@@ -21,8 +22,10 @@ from inbox.main.runtime import (
     missing,
     new_encryption_key,
     prepared,
+    unseen,
 )
-from inbox.main.settings import Data, Encryption, Secret, Settings, SettingsError, load
+from inbox.main.secret import Secret
+from inbox.main.settings import Data, Encryption, Settings, SettingsError, load
 
 URL = "postgresql://u:p@db.example/inbox"
 PLACE = {"table": "accounts", "column": "access_token", "row_id": "1"}
@@ -151,6 +154,12 @@ def test_what_serve_would_miss_is_listed():
     assert list(missing(load(local))) == []
     assert list(missing(load({"META_APP_SECRET": "s"}))) == []
     assert len(list(missing(load({"DATABASE_URL": URL})))) == 2
+
+
+def test_metrics_that_nobody_would_see_are_named():
+    assert unseen(load({})) == UNSEEN
+    for name, text in (("PORT", "9000"), ("AUTH_TOKEN", "scrape"), ("ENABLED", "no")):
+        assert unseen(load({f"INBOX_METRICS_{name}": text})) is None
 
 
 @pytest.mark.parametrize(

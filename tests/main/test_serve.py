@@ -97,7 +97,10 @@ def test_it_says_in_one_line_that_it_embeds_postgresql_and_stops_with_it(number,
     assert plain[0].startswith("inbox: embedded PostgreSQL ")
     assert str(data / "postgres") in plain[0]
     assert "INBOX_DATABASE_URL" in plain[0]
-    assert [json.loads(line)["event"] for line in service.said if line.startswith("{")] == ["stopping"]
+    assert [json.loads(line)["event"] for line in service.said if line.startswith("{")] == [
+        "metrics_not_served",
+        "stopping",
+    ]
 
 
 def test_what_was_answered_before_a_kill_is_there_after_the_restart(made, data, tmp_path):

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from inbox.main.settings import ALIASES, Secret, Settings, SettingsError, load, overview, variables
+from inbox.main.secret import Secret
+from inbox.main.settings import ALIASES, Settings, SettingsError, load, overview, variables
 from main.settings_tried import BAD, CANARY, GIVEN, OLD_NAMES
 
 
@@ -214,6 +215,8 @@ def test_the_secrets_are_known():
         "INBOX_DATABASE_URL",
         "INBOX_ENCRYPTION_KEYS",
         "INBOX_GEMINI_API_KEY",
+        "INBOX_MEDIA_ACCESS_KEY_ID",
+        "INBOX_MEDIA_SECRET_ACCESS_KEY",
         "INBOX_METRICS_AUTH_TOKEN",
         "INBOX_SUPABASE_JWT_SECRET",
         "INBOX_SUPABASE_KEY",

@@ -1,6 +1,5 @@
-"""Two services on one database: what is taken away at one of them counts at the other within a second."""
+"""Two services on one database: when a change is answered at one of them it counts at the other."""
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -50,29 +49,30 @@ def bearer(port: int, email: str) -> tuple[str, dict[str, str]]:
     return session["user"]["id"], {"authorization": f"Bearer {session['access_token']}"}
 
 
-def refused_within_a_second(port: int, path: str, headers: dict[str, str], changed: float) -> str:
-    """Asks until the answer is 403; no request that begins a second after the change gets another one."""
-    while True:
-        begun = time.monotonic()
-        status, body = call(port, "GET", path, **headers)
-        if status == 403:
-            code: str = body["detail"]
-            return code
-        assert status == 200
-        assert begun - changed < 1.0
-
-
-def test_a_right_and_a_person_removed_at_one_are_refused_at_the_other_within_a_second(ports):
+def test_a_right_and_a_person_removed_at_one_are_refused_by_the_next_request_at_the_other(ports):
     here, there = ports
     _, ada = bearer(here, ADA)
     ben_id, ben = bearer(there, BEN)
     for _ in range(20):  # the other one remembers what Ben may do
         assert call(there, "GET", "/admin/roles", **ben)[0] == 200
     assert call(here, "PUT", f"/admin/users/{ben_id}/roles", {"assignments": []}, **ada) == (200, {"status": "ok"})
-    changed = time.monotonic()
-    assert refused_within_a_second(there, "/admin/roles", ben, changed) == "permission_denied"
+    status, body = call(there, "GET", "/admin/roles", **ben)
+    assert (status, body["detail"]) == (403, "permission_denied")
     for _ in range(20):
         assert call(there, "GET", "/auth/me", **ben)[0] == 200
     assert call(here, "POST", f"/admin/users/{ben_id}/status", {"is_active": False}, **ada)[0] == 200
-    changed = time.monotonic()
-    assert refused_within_a_second(there, "/auth/me", ben, changed) == "user_disabled"
+    status, body = call(there, "GET", "/auth/me", **ben)
+    assert (status, body["detail"]) == (403, "user_disabled")
+
+
+def test_a_profile_written_at_one_is_read_by_the_next_request_at_the_other(ports):
+    _, ada = bearer(ports[0], ADA)
+    new = {"name": "A", "slug": "a", "phone_number_id": "1", "access_token": "t", "verify_token": "v"}
+    status, account = call(ports[0], "POST", "/accounts", new, **ada)
+    assert status == 200
+    path = f"/bot/profile/{account['id']}"
+    for hours in ("9h", "10h", "11h", "12h"):
+        here, there = ports
+        assert call(here, "PUT", path, {"hours": hours}, **ada)[0] == 200
+        assert [call(there, "GET", path, **ada)[1]["hours"] for _ in range(5)] == [hours] * 5
+        ports = there, here

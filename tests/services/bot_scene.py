@@ -23,6 +23,7 @@ from inbox.services.conversations import Conversations
 from inbox.services.outbound import Outbound
 from member_builders import a_user
 from services.conftest import Clock
+from services.rights_scene import forgetful
 from services.scenes import claimed, conversation_row, customer_writes, said_by_us
 
 CANARY = "ref-0123456789abcdef"
@@ -39,6 +40,7 @@ class Scene:
 
     def __init__(self, database: Database, engine: AsyncEngine, account: Channel, clock: Clock) -> None:
         self.database = database
+        self.rights = forgetful(database)
         self.engine = engine
         self.account = account
         self.clock = clock
@@ -59,7 +61,7 @@ class Scene:
 
     def bot(self, *, backup_number: str | None = None, database: Any = None) -> Bot:  # noqa: ANN401 - or a double
         settings = BotSettings(template=TEMPLATE, canary=CANARY, backup_number=backup_number)
-        return Bot(database or self.database, self.assistant, settings, self.clock)
+        return Bot(database or self.database, self.rights, self.assistant, settings, self.clock)
 
     async def customer_writes(
         self,
@@ -88,11 +90,11 @@ class Scene:
         return Actor(user_id=await a_user(self.engine), email=None, is_active=True, grants=grants)
 
     async def person_answers(self, text: str) -> None:
-        outbound = Outbound(self.database, FakeSender(), MemoryEvents(), self.clock)
+        outbound = Outbound(self.database, self.rights, FakeSender(), MemoryEvents(), self.clock)
         await outbound.accept(await self.person(), self.conversation, Text(body=text), key=None)
 
     async def person_switches(self, *, enabled: bool) -> None:
-        service = Conversations(self.database, self.clock, CountryCode("33"))
+        service = Conversations(self.database, self.rights, self.clock, CountryCode("33"))
         await service.switch_bot(await self.person(), self.conversation, enabled=enabled)
 
     async def said(self) -> list[str]:

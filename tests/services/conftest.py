@@ -17,6 +17,7 @@ from inbox.ports.database import Database
 from inbox.ports.messaging import Sender
 from inbox.services.outbound import Outbound
 from services.ingest_scene import Codec
+from services.rights_scene import forgetful
 
 Make = Callable[..., Outbound]
 
@@ -73,7 +74,7 @@ async def number(engine: AsyncEngine) -> str:
 @pytest.fixture
 def make(database: Database, sender: FakeSender, signals: MemoryEvents, clock: Clock) -> Make:
     def outbound(sender: Sender = sender, database: Any = database) -> Outbound:  # noqa: ANN401 - or a double
-        return Outbound(database, sender, signals, clock)
+        return Outbound(database, forgetful(database), sender, signals, clock)
 
     return outbound
 

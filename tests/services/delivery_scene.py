@@ -14,6 +14,7 @@ from inbox.domain.content import Content
 from inbox.domain.errors import InboxError
 from inbox.domain.ids import MessageId
 from inbox.domain.outbound import OpId, State
+from inbox.domain.outgoing import Sendable
 from inbox.domain.work import Lane, WorkKind
 from inbox.ports.database import Database, Outbox
 from inbox.ports.messaging import Accepted, Fence
@@ -35,7 +36,14 @@ class Special(FakeSender):
         self._stutters = stutters
 
     async def send(
-        self, channel: Channel, to: Address, content: Content, *, op: OpId, fence: Fence, reply_to: str | None = None
+        self,
+        channel: Channel,
+        to: Address,
+        content: Content | Sendable,
+        *,
+        op: OpId,
+        fence: Fence,
+        reply_to: str | None = None,
     ) -> Accepted:
         if self._before is not None:
             raise self._before
@@ -52,7 +60,14 @@ class Hanging(Special):
         self._behind_fence = behind_fence
 
     async def send(
-        self, channel: Channel, to: Address, content: Content, *, op: OpId, fence: Fence, reply_to: str | None = None
+        self,
+        channel: Channel,
+        to: Address,
+        content: Content | Sendable,
+        *,
+        op: OpId,
+        fence: Fence,
+        reply_to: str | None = None,
     ) -> Accepted:
         if self._behind_fence:
             await fence()

@@ -4,7 +4,7 @@ import pytest
 
 from builders import execute
 from inbox.domain import bot as rules
-from inbox.domain.errors import CircuitOpen, InboxError
+from inbox.domain.errors import InboxError
 from inbox.domain.upstream_errors import ModelRefused, ModelSilent, ModelThrottled, ModelUnavailable
 from inbox.domain.work import MAX_ATTEMPTS
 from services.bot_scene import CANARY, PHOTO, Scene, a_decision, ago
@@ -15,7 +15,6 @@ OUTAGES: list[InboxError] = [
     ModelThrottled(),
     ModelSilent("blocked"),
     ModelRefused(),
-    CircuitOpen("gemini", retry_after=60),
 ]
 
 

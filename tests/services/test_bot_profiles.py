@@ -14,6 +14,7 @@ from inbox.ports.database import Database
 from inbox.ports.views import BotProfileRow
 from inbox.services.bot_profiles import BotProfiles
 from member_builders import a_user
+from services.rights_scene import forgetful
 
 
 async def somebody(engine: AsyncEngine, account_id: AccountId | None, *codes: Permission) -> Actor:
@@ -28,7 +29,7 @@ async def ana(engine: AsyncEngine, account: Channel) -> Actor:
 
 @pytest.fixture
 def service(database: Database) -> BotProfiles:
-    return BotProfiles(database)
+    return BotProfiles(database, forgetful(database))
 
 
 async def test_without_a_stored_profile_an_empty_one_is_shown(
@@ -56,8 +57,7 @@ async def test_a_profile_is_replaced_as_a_whole_and_read_by_the_next_turn(
     for profile in (first, second):
         row = await service.replace(ana, profile)
         assert row == await service.get(ana, account.account_id)
-        async with database.transaction() as tx:
-            assert await tx.bot.profile(account.account_id) == profile
+        assert await service.of(account.account_id) == profile
     assert (row.hours, row.address, row.custom_fields) == (None, "Lyon", [])
     assert len(await execute(engine, "select 1 from bot_profiles")) == 1
 

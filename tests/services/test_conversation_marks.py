@@ -17,6 +17,7 @@ from inbox.domain.ids import AccountId, ConversationId, uuid7
 from inbox.ports.database import Database
 from inbox.services.conversations import Conversations
 from member_builders import a_user
+from services.rights_scene import forgetful
 from services.scenes import conversation_row, customer_writes, events_of
 from statement_counts import counting
 
@@ -37,7 +38,7 @@ async def somebody(engine: AsyncEngine, account_id: AccountId | None, *codes: Pe
 
 @pytest.fixture
 def service(database: Database) -> Conversations:
-    return Conversations(database, lambda: datetime.now(UTC), CountryCode("33"))
+    return Conversations(database, forgetful(database), lambda: datetime.now(UTC), CountryCode("33"))
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from inbox.domain.outbound import State
 from inbox.ports.database import Database, Outbox
 from inbox.services.conversations import Conversations
 from member_builders import a_user
+from services.rights_scene import forgetful
 from services.scenes import conversation_row, events_of
 
 
@@ -26,6 +27,7 @@ class Watched:
     def __init__(self, inner: Database) -> None:
         self.deliveries, self.work, self.queries = inner.deliveries, inner.work, inner.queries
         self.team, self.operations, self.transaction = inner.team, inner.operations, inner.transaction
+        self.archive, self.retention = inner.archive, inner.retention
         self.outbox: Outbox = self  # type: ignore[assignment]
         self.looked = asyncio.Event()
         self.looks = 0
@@ -54,7 +56,7 @@ async def ana(engine: AsyncEngine, account: Channel) -> Actor:
 
 
 def conversations(database: Database | Watched) -> Conversations:
-    return Conversations(database, lambda: datetime.now(UTC), CountryCode("33"))
+    return Conversations(database, forgetful(database), lambda: datetime.now(UTC), CountryCode("33"))
 
 
 async def on_wire(

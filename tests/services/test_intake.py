@@ -7,9 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.webhook_bodies import a_body, a_message
 from builders import an_account, execute
-from inbox.adapters.cache.memory import MemoryCache
 from inbox.adapters.database.faulty import Failpoints, FaultyDatabase
-from inbox.adapters.events.memory import MemoryEvents
 from inbox.adapters.messaging.cloud_api.codec import CloudApiCodec
 from inbox.domain.errors import (
     DatabaseUnavailable,
@@ -22,6 +20,7 @@ from inbox.domain.errors import (
 from inbox.kit.signing import sign
 from inbox.ports.database import Database
 from inbox.services.intake import Intake
+from services.rights_scene import forgetful
 
 SECRET = b"app-secret"
 
@@ -32,8 +31,8 @@ TOKEN = "verify-me"
 def intake(
     database: Database, *, secrets: tuple[bytes, ...] = (SECRET,), verify_token: str | None = TOKEN, signed=True
 ) -> Intake:
-    cache = MemoryCache(MemoryEvents())
-    return Intake(database, CloudApiCodec(secrets), cache, verify_token=verify_token, is_signed=signed)
+    rights = forgetful(database)
+    return Intake(database, CloudApiCodec(secrets), rights, verify_token=verify_token, is_signed=signed)
 
 
 async def bodies(engine: AsyncEngine) -> list[bytes]:

@@ -19,20 +19,11 @@ from inbox.kit.signing import sign
 from inbox.ports.database import Database
 from inbox.ports.records import AppSecret
 from inbox.services.intake import Intake
+from services.rights_scene import Seconds, remembering
 from statement_counts import counting
 
 SECRET = b"app-secret"
 OWN = b"of-the-shop"
-
-
-class Seconds:
-    """A monotonic clock in the hands of a test."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Downed:
@@ -56,11 +47,13 @@ def cache(signals: MemoryEvents, seconds: Seconds) -> MemoryCache:
 
 
 @pytest.fixture
-def make(database: Database, cache: MemoryCache):
-    def intake(*secrets: bytes, database=database) -> Intake:
-        return Intake(database, CloudApiCodec(secrets), cache, verify_token=None, is_signed=True)
+async def make(database: Database, cache: MemoryCache, seconds: Seconds):
+    async with remembering(database, cache, seconds) as rights:
 
-    return intake
+        def intake(*secrets: bytes, database=database) -> Intake:
+            return Intake(database, CloudApiCodec(secrets), rights, verify_token=None, is_signed=True)
+
+        yield intake
 
 
 async def with_secret(
@@ -116,7 +109,7 @@ async def test_a_delivery_that_is_signed_with_the_configured_secret_reads_no_sec
 ) -> None:
     await with_secret(engine)
     body = a_body(a_message())
-    with counting(engine) as seen:
+    with counting() as seen:
         await make(b"newer", SECRET).accept([sign(SECRET, body)], body)
     assert [statement for statement in seen if "whatsapp_accounts" in statement] == []
     assert await bodies(engine) == [body]
@@ -136,7 +129,7 @@ async def test_a_forged_delivery_is_refused_whatever_secrets_accounts_have(make,
 
 async def test_an_unsigned_delivery_is_refused_and_reads_nothing(make, engine: AsyncEngine) -> None:
     await with_secret(engine)
-    with counting(engine) as seen, pytest.raises(MissingSignature):
+    with counting() as seen, pytest.raises(MissingSignature):
         await make(SECRET).accept([], b"{}")
     assert seen == []
     with pytest.raises(MissingSignature):
@@ -154,7 +147,7 @@ async def test_without_any_secret_nobody_can_be_believed(make, engine: AsyncEngi
 async def test_forgeries_read_the_secrets_once_in_a_minute(make, engine: AsyncEngine, seconds: Seconds) -> None:
     await with_secret(engine)
     intake = make(SECRET)
-    with counting(engine) as seen:
+    with counting() as seen:
         for _ in range(5):
             with pytest.raises(InvalidSignature):
                 await intake.accept([sign(b"guessed", b"{}")], b"{}")

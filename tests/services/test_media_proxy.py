@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import a_conversation, a_message, an_account, execute
+from inbox.adapters.media.memory import MemoryMediaStore
 from inbox.adapters.messaging.fake_media import FakeFile, FakeMediaSource
 from inbox.domain.access import Actor, Grant, Permission
 from inbox.domain.accounts import Channel
@@ -16,6 +17,7 @@ from inbox.domain.errors import (
     MediaExpired,
     MediaMissing,
     MessageNotFound,
+    Overloaded,
     PayloadTooLarge,
     PermissionDenied,
 )
@@ -24,6 +26,7 @@ from inbox.kit.boundaries import forbid_open_transaction
 from inbox.ports.database import Database
 from inbox.services.media import Media
 from member_builders import a_user
+from services.rights_scene import forgetful
 from statement_counts import counting
 
 
@@ -44,7 +47,7 @@ def source() -> FakeMediaSource:
 
 @pytest.fixture
 def media(database: Database, source: FakeMediaSource) -> Media:
-    return Media(database, source, limit=1_000)
+    return Media(database, forgetful(database), source, MemoryMediaStore(), limit=1_000)
 
 
 @pytest.fixture
@@ -71,7 +74,7 @@ async def reader(engine: AsyncEngine, account: Channel) -> Actor:
 
 async def fetched(media: Media, actor: Actor, message: MessageId) -> bytes:
     async with media.open(actor, message) as found:
-        return b"".join([piece async for piece in found.stream.chunks])
+        return b"".join([piece async for piece in found.chunks])
 
 
 async def test_who_may_see_the_message_gets_its_file_with_the_accounts_own_channel(
@@ -89,7 +92,7 @@ async def test_it_costs_two_statements_with_one_for_the_token(engine, media, rea
 
 async def test_the_file_is_closed_with_the_block(media, source, reader, picture):
     async with media.open(reader, picture) as found:
-        assert await anext(aiter(found.stream.chunks))
+        assert await anext(aiter(found.chunks))
         assert not source.closed.is_set()
     assert source.closed.is_set()
 
@@ -107,6 +110,23 @@ async def test_to_strangers_a_foreign_message_is_a_missing_one(engine, media, so
         with pytest.raises(MessageNotFound):
             await fetched(media, actor, message)
     assert not source.opened
+
+
+async def test_slow_readers_of_whatsapps_files_are_bounded_and_the_next_is_told_so(database, source, reader, picture):
+    media = Media(database, forgetful(database), source, MemoryMediaStore(), limit=1_000, readers=2)
+    async with media.open(reader, picture), media.open(reader, picture):
+        with pytest.raises(Overloaded):
+            await fetched(media, reader, picture)
+        assert len(source.opened) == 2
+    assert await fetched(media, reader, picture) == b"hello"
+
+
+async def test_who_finds_nothing_takes_no_readers_place(database, source, reader, picture):
+    media = Media(database, forgetful(database), source, MemoryMediaStore(), limit=1_000, readers=1)
+    source.fail_next(MediaExpired())
+    with pytest.raises(MediaExpired):
+        await fetched(media, reader, picture)
+    assert await fetched(media, reader, picture) == b"hello"
 
 
 async def test_a_message_without_a_file_has_none(engine, media, account, conversation, reader):

@@ -33,6 +33,7 @@ from inbox.ports.views import Outcome
 from inbox.services.outbound import Outbound
 from member_builders import a_user
 from services.conftest import Clock
+from services.rights_scene import forgetful
 from services.scenes import claimed, conversation_row, events_of
 from statement_counts import counting
 
@@ -41,7 +42,7 @@ HELLO = Text(body="Bonjour")
 
 @pytest.fixture
 def outbound(database: Database, sender: FakeSender, signals: MemoryEvents, clock: Clock) -> Outbound:
-    return Outbound(database, sender, signals, clock)
+    return Outbound(database, forgetful(database), sender, signals, clock)
 
 
 @pytest.fixture
@@ -254,6 +255,7 @@ class Looking:
     def __init__(self, inner: Database, *, outages: int = 0) -> None:
         self.deliveries, self.work, self.outbox = inner.deliveries, inner.work, inner.outbox
         self.team, self.operations = inner.team, inner.operations
+        self.archive, self.retention = inner.archive, inner.retention
         self.transaction = inner.transaction
         self.queries: Queries = self  # type: ignore[assignment]
         self.looks = 0
@@ -280,7 +282,7 @@ async def settle(engine: AsyncEngine) -> None:
 
 
 def listener(database: Database | Looking, bus: Events, clock: Clock) -> Outbound:
-    return Outbound(database, FakeSender(), bus, clock)
+    return Outbound(database, forgetful(database), FakeSender(), bus, clock)
 
 
 @pytest.mark.parametrize("hint", ["settled", "resync"])

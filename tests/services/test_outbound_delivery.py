@@ -69,9 +69,38 @@ async def test_what_was_surely_not_taken_is_queued_again_after_its_wait(
 
 async def test_the_waits_of_a_throttle_grow(engine, database, make, sender, message) -> None:
     await execute(engine, "update outbox set attempt = 5")
-    sender.fail_next(TryLater("pair"))
+    sender.fail_next(TryLater("service"))
     await deliver(make(), database)
-    assert 6 * SECOND < (await row_of(engine, message)).rests <= 128 * SECOND
+    assert 6 * SECOND < (await row_of(engine, message)).rests <= 160 * SECOND
+
+
+async def test_a_pair_that_gets_too_much_waits_four_times_longer_each_time(
+    engine, database, make, sender, message
+) -> None:
+    for wait in (1, 4, 16, 64, 256, 256):
+        sender.fail_next(TryLater("pair", graph_code=131056))
+        assert await deliver(make(), database) is State.QUEUED
+        assert wait - 1 < (await due_in(engine)).total_seconds() <= wait
+        await lose_lease(engine)
+        await execute(engine, "update outbox set not_before = now()")
+    assert await deliver(make(), database) is State.ACCEPTED
+    assert [row.pair_refusals for row in await execute(engine, "select pair_refusals from lanes")] == [0]
+
+
+@pytest.mark.parametrize("scope", ["number", "waba", "app"])
+async def test_a_number_that_sends_too_fast_slows_down(engine, database, make, sender, message, scope) -> None:
+    sender.fail_next(TryLater(scope))
+    await deliver(make(), database)
+    assert [row.learned for row in await execute(engine, "select learned from number_paces")] == [40]
+
+
+async def test_a_busy_service_or_pair_slows_no_number_down(engine, database, make, sender, message) -> None:
+    for scope in ("service", "pair"):
+        sender.fail_next(TryLater(scope))
+        await deliver(make(), database)
+        await lose_lease(engine)
+        await execute(engine, "update outbox set not_before = now()")
+    assert [row.learned for row in await execute(engine, "select learned from number_paces")] == [None]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +171,7 @@ async def test_messages_of_a_conversation_leave_in_their_order(
     ("error", "least", "most"),
     [
         (NothingSent("refused"), 0 * SECOND, SECOND),
-        (CircuitOpen("whatsapp", retry_after=20), 19 * SECOND, 20 * SECOND),
+        (CircuitOpen("whatsapp", retry_after=20), 0.5 * SECOND, SECOND),
         (AccountProblem("no token"), 59 * SECOND, MINUTE),
         (Refused("no such type"), 59 * SECOND, MINUTE),
     ],

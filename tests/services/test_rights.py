@@ -19,6 +19,7 @@ from inbox.ports.team import RIGHTS_SECONDS
 from inbox.services.members import Members
 from inbox.services.rights import Rights
 from member_builders import a_role, a_user, an_api_key, give_role, remove_own_roles, seed_roles
+from services.rights_scene import Counted
 from services.team_scene import an_admin, role_id
 from statement_counts import counting
 
@@ -45,7 +46,7 @@ class Unwatchable:
 
 def a_process(database: Any) -> Rights:  # noqa: ANN401 - or a double
     """Rights as one process knows them, which no signal of another one reaches."""
-    return Rights(database, MemoryCache(RecordedSignals()))
+    return Rights(database, MemoryCache(RecordedSignals()), Counted())
 
 
 @pytest.fixture(autouse=True)

@@ -10,26 +10,30 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.webhook_bodies import a_body, a_message
 from builders import a_conversation, a_number, execute
-from inbox.adapters.cache.memory import MemoryCache
 from inbox.adapters.events.memory import MemoryEvents
 from inbox.adapters.llm.fake import FakeAssistant
+from inbox.adapters.media.memory import MemoryMediaStore
 from inbox.adapters.messaging.cloud_api.codec import CloudApiCodec
 from inbox.adapters.messaging.fake import FakeSender
+from inbox.adapters.messaging.fake_media import FakeMediaSource
 from inbox.domain.accounts import Channel
 from inbox.domain.contacts import Address
 from inbox.domain.content import Content, Text
 from inbox.domain.events import Signal
 from inbox.domain.ids import ConversationId
 from inbox.domain.outbound import OpId
-from inbox.entrypoints.worker import Limits, Worker
+from inbox.domain.outgoing import Sendable
+from inbox.entrypoints.worker import Limits, Services, Worker
 from inbox.kit.telemetry import Metrics
 from inbox.ports.events import Events
 from inbox.ports.messaging import Accepted, Fence
 from inbox.services.bot import Bot, BotSettings
 from inbox.services.ingest import Ingest
 from inbox.services.intake import Intake
+from inbox.services.media_files import MediaFiles
 from inbox.services.outbound import Outbound
 from services.conftest import Clock
+from services.rights_scene import forgetful
 
 QUICK = Limits(sends=8, turns=4, poll=0.01, heartbeat=5.0, reap=0.05, drain=5.0)
 """A worker that looks often: no test waits for a rest."""
@@ -55,7 +59,14 @@ class Holding(FakeSender):
         self.let_go = asyncio.Event()
 
     async def send(
-        self, channel: Channel, to: Address, content: Content, *, op: OpId, fence: Fence, reply_to: str | None = None
+        self,
+        channel: Channel,
+        to: Address,
+        content: Content | Sendable,
+        *,
+        op: OpId,
+        fence: Fence,
+        reply_to: str | None = None,
     ) -> Accepted:
         assert isinstance(content, Text)
         if content.body in self.bugs:
@@ -91,6 +102,8 @@ class House:
         self.clock = clock
         self.sender = Holding()
         self.assistant = FakeAssistant()
+        self.files = FakeMediaSource()
+        self.store = MemoryMediaStore()
         self.metrics = Metrics()
         self.codec = CloudApiCodec([])
 
@@ -108,9 +121,13 @@ class House:
             self.signals,
             self.metrics,
             limits,
-            ingest=Ingest(database, self.codec, quiet_for=timedelta()),
-            outbound=outbound or Outbound(database, self.sender, self.signals, self.clock),
-            bot=Bot(database, self.assistant, settings, self.clock),
+            Services(
+                ingest=Ingest(database, self.codec, quiet_for=timedelta()),
+                outbound=outbound
+                or Outbound(database, forgetful(self.database), self.sender, self.signals, self.clock),
+                bot=Bot(database, forgetful(self.database), self.assistant, settings, self.clock),
+                media_files=MediaFiles(database, self.files, self.store, self.clock, limit=1_000),
+            ),
         )
 
     async def customer_writes(self, account: Channel, number: str, text: str) -> None:
@@ -121,8 +138,8 @@ class House:
             timestamp=str(int(self.clock().timestamp())),
             **{"from": number},
         )
-        cache = MemoryCache(self.signals)
-        intake = Intake(self.database, self.codec, cache, verify_token=None, is_signed=False)
+        rights = forgetful(self.database)
+        intake = Intake(self.database, self.codec, rights, verify_token=None, is_signed=False)
         await intake.accept([], a_body(message, number=account.phone_number_id))
 
     async def a_talk(self, account: Channel, *, bot_enabled: bool = True) -> tuple[ConversationId, str]:

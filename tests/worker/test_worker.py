@@ -16,6 +16,7 @@ from inbox.domain.outbound import State
 from inbox.domain.work import Lane, WorkKind
 from inbox.entrypoints.queue_gauges import QueueGauges
 from inbox.services.outbound import Outbound
+from services.rights_scene import forgetful
 from worker.house import QUICK, House, Silent, running
 
 ANSWERED = "select 1 from outbox where state = 'accepted'"
@@ -228,6 +229,7 @@ class Odd:
     def __init__(self, inner: Any, *names: str) -> None:  # noqa: ANN401 - any database
         self.deliveries, self.queries, self.outbox = inner.deliveries, inner.queries, inner.outbox
         self.team, self.operations = inner.team, inner.operations
+        self.archive, self.retention = inner.archive, inner.retention
         self.transaction = inner.transaction
         self.work = self
         self.failed: list[str] = []
@@ -240,9 +242,11 @@ class Odd:
             self.failed.append(name)
             raise ZeroDivisionError(name)
 
-    async def claim(self, kind: WorkKind, limit: int) -> list[Lane]:
+    async def claim(
+        self, kind: WorkKind, limit: int, *, untried: bool = False, now: datetime | None = None
+    ) -> list[Lane]:
         self._fail("claim")
-        found: list[Lane] = await self._inner.claim(kind, limit)
+        found: list[Lane] = await self._inner.claim(kind, limit, untried=untried, now=now)
         return found
 
     async def extend(self, lanes: Sequence[Lane]) -> None:
@@ -298,7 +302,7 @@ async def test_whoever_lost_a_lease_lets_it_go(house: House, account) -> None:
             return await super().deliver(outgoing, lane)
 
     await queued(house, account, "lost")
-    outbound = Late(house.database, house.sender, house.signals, house.clock)
+    outbound = Late(house.database, forgetful(house.database), house.sender, house.signals, house.clock)
     async with running(house.worker(outbound=outbound)):
         await queued(house, account, "kept")
         await house.until(accepted(1))

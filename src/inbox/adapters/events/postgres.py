@@ -28,6 +28,8 @@ _BACKLOG: Final = 10_000
 _CHECK_SECONDS: Final = 10.0
 _CHECK_WITHIN: Final = 3.0
 _RECONNECT_SECONDS: Final = 0.2
+_UNHURRIED: Final = {"synchronous_commit": "off"}
+"""Hints are not worth a write to the disk, which commits that count would have to wait for."""
 _BROKEN: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
 _log = structlog.stdlib.get_logger("inbox.events")
@@ -79,7 +81,7 @@ class PostgresEvents:
     async def _forever(self, work: Callable[[asyncpg.Connection], Awaitable[None]]) -> None:
         while True:
             try:
-                connection = await asyncpg.connect(self._dsn, timeout=_CHECK_WITHIN)
+                connection = await asyncpg.connect(self._dsn, timeout=_CHECK_WITHIN, server_settings=_UNHURRIED)
                 try:
                     await work(connection)
                 finally:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from inbox.domain.errors import AlreadyStored, MediaGone, MediaUnavailable, PayloadTooLarge
+from inbox.kit.file_types import true_type
 from inbox.ports.media import MediaBody, MediaKey, Span, Stored
 
 _CHUNK: Final = 64 * 1024
@@ -19,7 +20,9 @@ class MemoryMediaStore:
         self._used = 0
         self._files: dict[MediaKey, bytes] = {}
 
-    async def put(self, key: MediaKey, body: AsyncIterator[bytes], *, limit: int) -> Stored:
+    async def put(
+        self, key: MediaKey, body: AsyncIterator[bytes], *, limit: int, mime_type: str | None = None
+    ) -> Stored:
         written = bytearray()
         try:
             async for piece in body:
@@ -31,7 +34,9 @@ class MemoryMediaStore:
             self._used -= len(written)
             raise
         self._files[key] = bytes(written)
-        return Stored(size=len(written), sha256=hashlib.sha256(written).digest())
+        return Stored(
+            size=len(written), sha256=hashlib.sha256(written).digest(), mime_type=true_type(mime_type, written)
+        )
 
     @asynccontextmanager
     async def open(self, key: MediaKey, span: Span | None = None) -> AsyncIterator[MediaBody]:

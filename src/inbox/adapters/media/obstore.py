@@ -1,4 +1,4 @@
-"""Files in an object store: a local folder now, S3 and its like with the same code.
+"""Files in an object store: a local folder, or a bucket of S3 and its like, with the same code.
 
 A put that must not replace anything is one request for obstore, with the whole file in memory. So a file is streamed
 to a name of its own first and then moved to its key, which fails if the key is taken. What a killed process leaves
@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -16,9 +17,10 @@ from uuid import uuid4
 import msgspec
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import LocalStore, ObjectStore
+from obstore.store import LocalStore, ObjectStore, S3Store
 
 from inbox.domain.errors import AlreadyStored, MediaGone, MediaUnavailable, PayloadTooLarge
+from inbox.kit.file_types import HEAD_BYTES, true_type
 from inbox.ports.media import MediaBody, MediaKey, Span, Stored
 
 STAGING: Final = "incoming"
@@ -37,6 +39,20 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
     idle: float = 15.0
 
 
+class Bucket(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a bucket is and who may use it. `endpoint` None is Amazon's own."""
+
+    name: str
+    region: str
+    access_key_id: str
+    secret_access_key: str
+    endpoint: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the keys."""
+        return f"Bucket(name={self.name!r}, region={self.region!r}, endpoint={self.endpoint!r})"
+
+
 class ObstoreMediaStore:
     """Nothing of a file is visible before all of it is stored."""
 
@@ -51,7 +67,25 @@ class ObstoreMediaStore:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return cls(LocalStore(folder))
 
-    async def put(self, key: MediaKey, body: AsyncIterator[bytes], *, limit: int) -> Stored:
+    @classmethod
+    def in_bucket(cls, bucket: Bucket) -> "ObstoreMediaStore":
+        """The server must take conditional writes (`If-None-Match`), as Amazon's, MinIO and R2 do."""
+        return cls(
+            S3Store(
+                bucket.name,
+                region=bucket.region,
+                endpoint=bucket.endpoint,
+                access_key_id=bucket.access_key_id,
+                secret_access_key=bucket.secret_access_key,
+                copy_if_not_exists="multipart",
+                client_options={"allow_http": bucket.endpoint is not None, "timeout": "30s", "connect_timeout": "3s"},
+                retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
+            )
+        )
+
+    async def put(
+        self, key: MediaKey, body: AsyncIterator[bytes], *, limit: int, mime_type: str | None = None
+    ) -> Stored:
         source = _Measured(body, limit)
         staged = f"{STAGING}/{uuid4().hex}"
         try:
@@ -68,7 +102,7 @@ class ObstoreMediaStore:
             raise
         finally:
             await source.stop()
-        return Stored(size=source.size, sha256=source.sha256.digest())
+        return Stored(size=source.size, sha256=source.sha256.digest(), mime_type=true_type(mime_type, source.head))
 
     @asynccontextmanager
     async def open(self, key: MediaKey, span: Span | None = None) -> AsyncIterator[MediaBody]:
@@ -120,6 +154,7 @@ class _Measured(AsyncIterator[bytes]):
         self._limit = limit
         self._puller: asyncio.Task[object] | None = None
         self.size = 0
+        self.head = bytearray()
         self.sha256 = hashlib.sha256()
         self.failure: BaseException | None = None
 
@@ -136,6 +171,8 @@ class _Measured(AsyncIterator[bytes]):
             self.failure = error
             raise
         self.sha256.update(piece)
+        if len(self.head) < HEAD_BYTES:
+            self.head += piece[: HEAD_BYTES - len(self.head)]
         return piece
 
     async def stop(self) -> None:
