@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import SEALER, a_number, an_account, execute
 from inbox.adapters.database.postgres.accounts import PostgresAccounts
+from inbox.adapters.database.postgres.members import CHANGE_RIGHTS
 from inbox.adapters.database.postgres.queries import PostgresQueries
 from inbox.adapters.database.postgres.reading import Reader
 from inbox.domain.accounts import Account, Channel, NewAccount
@@ -40,7 +41,9 @@ async def added(engine: AsyncEngine, new: NewAccount) -> AccountId:
 
 
 async def put_default(engine: AsyncEngine, new: NewAccount) -> AccountId:
+    """As the start does it: one at a time."""
     async with engine.begin() as connection:
+        await connection.execute(CHANGE_RIGHTS)
         return await PostgresAccounts(connection, SEALER).put_default(AccountId(uuid7()), new)
 
 
