@@ -143,7 +143,7 @@ def unreadable(request: Request[Any, Any, Any], error: Exception) -> Response[Pr
     return answer(request, 422, "validation_error", errors=[{"path": "body", "message": message}])
 
 
-async def outcome_of(work: Awaitable[T]) -> T | Exception:
+async def caught(work: Awaitable[T]) -> T | Exception:
     """What `work` gives, or the error that it raised: for whoever hands errors on to be answered here."""
     try:
         return await work

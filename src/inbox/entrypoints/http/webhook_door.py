@@ -16,7 +16,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPResponseBodyEvent, HTTPResponseStartEvent, HTTPScope, Receive, Scope, Send
 
 from inbox.entrypoints.http.middleware import BEGUN, request_id
-from inbox.entrypoints.http.problems import outcome_of
+from inbox.entrypoints.http.problems import caught
 from inbox.entrypoints.http.webhook import PATH, REFUSED, take
 from inbox.kit.telemetry import Metrics
 from inbox.services.intake import Intake
@@ -57,7 +57,7 @@ class WebhookDoor:
             return
         begun = time.perf_counter()
         with self._metrics.in_progress(PATH, "POST"):
-            is_there = await outcome_of(self._take(scope, receive))
+            is_there = await caught(self._take(scope, receive))
         if isinstance(is_there, Exception):
             # The route raises it again, where errors become answers.
             scope.setdefault("state", {}).update({REFUSED: is_there, BEGUN: begun})
