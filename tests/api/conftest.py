@@ -16,11 +16,12 @@ from inbox.domain.access import Permission
 from inbox.domain.ids import AccountId
 from inbox.kit.telemetry import Metrics
 from inbox.main.app import create_app
-from inbox.main.container import Fakes, build
+from inbox.main.container import build
 from inbox.main.runtime import Runtime
 from inbox.main.secret import Secret
 from inbox.main.settings import Database, Http, Send, Settings, WhatsApp
 from inbox.main.settings import Metrics as MetricsSettings
+from inbox.main.vendors import Fakes
 from member_builders import a_role, a_user, give_role
 
 APP_SECRET = "test_app_secret"

@@ -23,10 +23,11 @@ from inbox.entrypoints.worker import Worker
 from inbox.kit.signing import sign
 from inbox.kit.telemetry import Metrics
 from inbox.main.app import create_app
-from inbox.main.container import Fakes, build
+from inbox.main.container import build
 from inbox.main.observing import observed
 from inbox.main.runtime import Runtime
 from inbox.main.settings import Bot, Settings
+from inbox.main.vendors import Fakes
 
 METRICS = {"authorization": "Bearer metrics-token"}
 

@@ -13,8 +13,9 @@ from inbox.domain.access import Permission
 from inbox.domain.ids import uuid7
 from inbox.kit.telemetry import Metrics
 from inbox.main.app import create_app
-from inbox.main.container import Fakes, build
+from inbox.main.container import build
 from inbox.main.runtime import Runtime
+from inbox.main.vendors import Fakes
 
 OPEN = datetime(2099, 1, 1, tzinfo=UTC)
 KEYS = "/admin/api-keys"

@@ -11,7 +11,7 @@ from inbox.adapters.identity.fake import FakeIdentity
 from inbox.adapters.messaging.fake import FakeSender
 from inbox.domain.upstream_errors import IdentityTimeout, WhatsAppUnavailable
 from inbox.kit.breaker import Breakers
-from inbox.main.container import PeopleIdentity
+from inbox.main.people import PeopleIdentity
 
 BREAKER = {"failure_count": 0, "success_count": 0, "last_failure_time": None, "opened_at": None, "state": "closed"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")

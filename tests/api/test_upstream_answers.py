@@ -25,8 +25,9 @@ from inbox.emulators.supabase_auth import create_app as create_supabase
 from inbox.kit.breaker import Breakers
 from inbox.kit.telemetry import Metrics
 from inbox.main.app import create_app
-from inbox.main.container import PeopleIdentity, build
+from inbox.main.container import build
 from inbox.main.media_settings import Media
+from inbox.main.people import PeopleIdentity
 from inbox.main.runtime import Runtime
 from inbox.main.settings import Settings, Supabase, WhatsApp
 from inbox.main.upstream_settings import Outgoing

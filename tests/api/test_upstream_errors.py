@@ -41,11 +41,12 @@ from inbox.entrypoints.http.problems import HANDLERS
 from inbox.entrypoints.worker import Worker
 from inbox.kit.breaker import Breakers
 from inbox.kit.gauges import Gauges
-from inbox.main.container import Fakes, build
+from inbox.main.container import build
 from inbox.main.runtime import Runtime
 from inbox.main.settings import Gemini, Settings, Supabase, WhatsApp
 from inbox.main.upstream_settings import Outgoing
 from inbox.main.upstreams import Upstreams, circuits
+from inbox.main.vendors import Fakes
 from inbox.ports.messaging import Sender
 
 TOKEN = "EMULATOR-TOKEN"

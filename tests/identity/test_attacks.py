@@ -24,7 +24,8 @@ from inbox.kit.http import ApiClient
 from inbox.kit.resilience import Guard, Policy
 from inbox.kit.telemetry import Metrics
 from inbox.main.app import create_app
-from inbox.main.container import PeopleIdentity, build
+from inbox.main.container import build
+from inbox.main.people import PeopleIdentity
 from inbox.main.runtime import Runtime
 from inbox.main.secret import Secret
 from inbox.main.settings import Database as DatabaseSettings

@@ -16,11 +16,11 @@ from builders import SEALER, an_account
 from inbox.entrypoints.worker import Worker
 from inbox.kit.breaker import Breakers
 from inbox.main import migrating, serve
-from inbox.main.container import Fakes
 from inbox.main.runtime import Runtime
 from inbox.main.secret import Secret
 from inbox.main.settings import Database, Http, Metrics, Settings, SettingsError, WhatsApp
 from inbox.main.settings import Worker as WorkerSettings
+from inbox.main.vendors import Fakes
 from inbox.ports.monitoring import Circuits
 from main.command import call, free_port
 

@@ -8,10 +8,11 @@ from inbox.adapters.database.postgres.engine import INTAKE, Limits, intake_limit
 from inbox.kit.breaker import Breakers
 from inbox.kit.gauges import Gauges
 from inbox.kit.resilience import Policy
-from inbox.main.container import Fakes, build
+from inbox.main.container import build
 from inbox.main.runtime import Runtime
 from inbox.main.settings import load
 from inbox.main.upstreams import Upstreams, circuits
+from inbox.main.vendors import Fakes
 from inbox.services.intake import Intake
 
 GIVEN = {

@@ -21,6 +21,10 @@ REVISIONS = (
     "traces",
     "inbound",
     "pace",
+    "templates",
+    "uploads",
+    "receipts",
+    "scheduled",
 )
 OLD_TABLES = (
     "whatsapp_accounts",

@@ -1,11 +1,10 @@
 """The composition root: which adapter stands behind each port. Everything lives as long as the process."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib import resources
 from secrets import token_hex
-from typing import Protocol
 
 from dishka import AsyncContainer, Provider, Scope, from_context, make_async_container, provide, provide_all
 
@@ -13,23 +12,6 @@ from inbox.adapters.database.faulty import Failpoints, FaultyDatabase
 from inbox.adapters.database.postgres.engine import Limits, check_durability, connections, create_engine, intake_limits
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.adapters.events.postgres import PostgresEvents
-from inbox.adapters.identity.api_keys import ApiKeyIdentity
-from inbox.adapters.identity.fake import FakeIdentity
-from inbox.adapters.identity.introspection import SupabaseIntrospection
-from inbox.adapters.identity.links import OneTimeLinks
-from inbox.adapters.identity.local import LocalSignIn
-from inbox.adapters.identity.local_identity import LocalIdentity
-from inbox.adapters.identity.local_tokens import LocalTokens
-from inbox.adapters.identity.passwords import Passwords
-from inbox.adapters.identity.supabase import SupabaseIdentity, SupabaseSecretIdentity
-from inbox.adapters.llm.absent import NoAssistant
-from inbox.adapters.llm.fake import FakeAssistant
-from inbox.adapters.llm.gemini.client import GeminiAssistant
-from inbox.adapters.messaging.cloud_api.codec import CloudApiCodec
-from inbox.adapters.messaging.cloud_api.media import CloudApiMedia
-from inbox.adapters.messaging.cloud_api.sender import CloudApiSender
-from inbox.adapters.messaging.fake import FakeSender
-from inbox.adapters.messaging.fake_media import FakeMediaSource
 from inbox.domain.clock import Clock
 from inbox.domain.contacts import CountryCode
 from inbox.domain.work import WorkKind
@@ -39,24 +21,21 @@ from inbox.entrypoints.worker import Limits as WorkerLimits
 from inbox.entrypoints.worker import Services as WorkerServices
 from inbox.entrypoints.worker import Worker
 from inbox.kit.breaker import Breakers
-from inbox.kit.fence_check import check_fence
-from inbox.kit.resilience import Observation
 from inbox.kit.telemetry import Metrics
 from inbox.main.caching import open_cache
 from inbox.main.keeping import Keeping
 from inbox.main.keeping_files import open_media_store
-from inbox.main.observing import Observing, circuit_changed, ingested, timed
+from inbox.main.observing import Observing, ingested, timed
+from inbox.main.people import People, default_role
 from inbox.main.runtime import Runtime
-from inbox.main.upstreams import Upstreams, circuits
+from inbox.main.vendors import Vendors
 from inbox.main.watching import Watching
 from inbox.ports.cache import Cache
 from inbox.ports.database import Database
 from inbox.ports.events import Events
-from inbox.ports.identity import Identity, Links, SignIn
 from inbox.ports.llm import Assistant
 from inbox.ports.media import MediaStore
-from inbox.ports.messaging import MediaSource, Sender, WebhookCodec
-from inbox.ports.monitoring import Circuits
+from inbox.ports.messaging import MediaSource, WebhookCodec
 from inbox.services.accounts import Accounts
 from inbox.services.api_keys import ApiKeys
 from inbox.services.bot import Bot, BotSettings
@@ -66,7 +45,6 @@ from inbox.services.conversations import Conversations
 from inbox.services.decisions import Decisions
 from inbox.services.ingest import Ingest
 from inbox.services.intake import Intake
-from inbox.services.invitations import Invitations
 from inbox.services.media import Media
 from inbox.services.media_files import MediaFiles
 from inbox.services.members import Members
@@ -76,10 +54,6 @@ from inbox.services.processes import Processes
 from inbox.services.reacting import Reacting
 from inbox.services.rights import Rights
 from inbox.services.roles import Roles
-
-
-class PeopleIdentity(Identity, Protocol):
-    """Who signs people in; API keys are looked at before."""
 
 
 class Core(Provider):
@@ -225,160 +199,6 @@ class Storage(Provider):
         finally:
             await intake.dispose()
             await engine.dispose()
-
-
-class Vendors(Provider):
-    """WhatsApp, the language model and the identity provider."""
-
-    scope = Scope.APP
-
-    @provide
-    def breakers(self, runtime: Runtime, metrics: Metrics) -> Breakers:
-        return Breakers(circuits(runtime.settings), on_change=circuit_changed(metrics))
-
-    @provide
-    def circuits(self, breakers: Breakers) -> Circuits:
-        return breakers
-
-    @provide
-    def upstreams(
-        self, runtime: Runtime, breakers: Breakers, metrics: Metrics, calls: Callable[[Observation], None]
-    ) -> Upstreams:
-        return Upstreams(runtime.settings, breakers, calls, metrics.gauges)
-
-    @provide
-    def codec(self, runtime: Runtime) -> WebhookCodec:
-        return CloudApiCodec([secret.reveal().encode() for secret in runtime.settings.whatsapp.app_secret])
-
-    @provide
-    async def sender(self, runtime: Runtime, upstreams: Upstreams) -> AsyncIterator[Sender]:
-        api = upstreams.whatsapp_client()
-        await check_fence(api)
-        yield CloudApiSender(api, upstreams.whatsapp_guard(), version=runtime.settings.whatsapp.graph_version)
-        await api.aclose()
-
-    @provide
-    async def media_source(self, runtime: Runtime, upstreams: Upstreams) -> AsyncIterator[MediaSource]:
-        settings = runtime.settings.whatsapp
-        api = upstreams.media_client()
-        yield CloudApiMedia(
-            api, upstreams.media_guard(), version=settings.graph_version, idle=settings.media_read_timeout
-        )
-        await api.aclose()
-
-    @provide
-    async def assistant(self, runtime: Runtime, upstreams: Upstreams) -> AsyncIterator[Assistant]:
-        settings = runtime.settings.gemini
-        if settings.api_key is None:
-            yield NoAssistant()
-            return
-        api = upstreams.gemini_client()
-        yield GeminiAssistant(api, upstreams.gemini_guard(), api_key=settings.api_key.reveal(), model=settings.model)
-        await api.aclose()
-
-
-class People(Provider):
-    """Who signs in where: at Supabase if it is configured, else at this service itself."""
-
-    scope = Scope.APP
-
-    @provide
-    def tokens(self, runtime: Runtime, database: Database, clock: Clock) -> LocalTokens:
-        return LocalTokens(database, f"{public_url(runtime)}/auth/v1", clock=clock)
-
-    @provide
-    def sign_in(self, runtime: Runtime, database: Database, tokens: LocalTokens, clock: Clock) -> SignIn:
-        return LocalSignIn(database, tokens, Passwords(), secrets=runtime.token_secrets, clock=clock)
-
-    @provide
-    def links(self, runtime: Runtime, clock: Clock) -> Links:
-        return OneTimeLinks(public_url(runtime), clock=clock)
-
-    @provide
-    def invitations(self, runtime: Runtime, database: Database, rights: Rights, links: Links) -> Invitations:
-        return Invitations(database, rights, links, default_role=default_role(runtime))
-
-    @provide
-    def identity(self, people: PeopleIdentity, database: Database, clock: Clock) -> Identity:
-        return ApiKeyIdentity(database, people, clock=clock)
-
-    @provide
-    async def people(
-        self,
-        runtime: Runtime,
-        database: Database,
-        tokens: LocalTokens,
-        upstreams: Upstreams,
-        cache: Cache,
-        clock: Clock,
-    ) -> AsyncIterator[PeopleIdentity]:
-        supabase = runtime.settings.supabase
-        if supabase.url is None:
-            yield LocalIdentity(database, tokens, clock=clock)
-            return
-        issuers = [f"{supabase.url.rstrip('/')}/auth/v1"]
-        trusted = supabase.email_trusted
-        if supabase.jwt_secret is not None and supabase.mode in (None, "secret"):
-            secret = supabase.jwt_secret.reveal().encode()
-            yield SupabaseSecretIdentity(secret, issuers=issuers, clock=clock, is_email_trusted=trusted)
-            return
-        api, guard = upstreams.supabase_client(supabase.url), upstreams.supabase_guard()
-        if supabase.mode == "introspection" and supabase.key is not None:
-            key = supabase.key.reveal()
-            yield SupabaseIntrospection(
-                api, guard, cache, key=key, issuers=issuers, clock=clock, is_email_trusted=trusted
-            )
-        else:
-            identity = SupabaseIdentity(api, guard, issuers=issuers, clock=clock, is_email_trusted=trusted)
-            yield identity
-            await identity.aclose()
-        await api.aclose()
-
-
-class Fakes(Provider):
-    """Vendors without vendors, on the real database: for tests and for work on a front end."""
-
-    scope = Scope.APP
-
-    @provide
-    def fake_sender(self) -> FakeSender:
-        return FakeSender()
-
-    @provide
-    def fake_assistant(self) -> FakeAssistant:
-        return FakeAssistant()
-
-    @provide
-    def fake_media_source(self) -> FakeMediaSource:
-        return FakeMediaSource()
-
-    @provide(override=True)
-    def sender(self, sender: FakeSender) -> Sender:
-        return sender
-
-    @provide(override=True)
-    def media_source(self, source: FakeMediaSource) -> MediaSource:
-        return source
-
-    @provide(override=True)
-    def assistant(self, assistant: FakeAssistant) -> Assistant:
-        return assistant
-
-    @provide(override=True)
-    def people(self) -> PeopleIdentity:
-        return FakeIdentity()
-
-
-def default_role(runtime: Runtime) -> str | None:
-    """The slug of the role that newcomers get."""
-    slug = runtime.settings.users.default_role
-    return None if slug == "none" else slug
-
-
-def public_url(runtime: Runtime) -> str:
-    """Where people reach this service; the issuer of its tokens."""
-    http = runtime.settings.http
-    return (http.public_url or f"http://{http.host}:{http.port}").rstrip("/")
 
 
 def build(runtime: Runtime, *overrides: Provider) -> AsyncContainer:

@@ -1,0 +1,110 @@
+"""WhatsApp, the language model and the media behind them: the real ones, and the fakes that stand in for them."""
+
+from collections.abc import AsyncIterator, Callable
+
+from dishka import Provider, Scope, provide
+
+from inbox.adapters.identity.fake import FakeIdentity
+from inbox.adapters.llm.absent import NoAssistant
+from inbox.adapters.llm.fake import FakeAssistant
+from inbox.adapters.llm.gemini.client import GeminiAssistant
+from inbox.adapters.messaging.cloud_api.codec import CloudApiCodec
+from inbox.adapters.messaging.cloud_api.media import CloudApiMedia
+from inbox.adapters.messaging.cloud_api.sender import CloudApiSender
+from inbox.adapters.messaging.fake import FakeSender
+from inbox.adapters.messaging.fake_media import FakeMediaSource
+from inbox.kit.breaker import Breakers
+from inbox.kit.fence_check import check_fence
+from inbox.kit.resilience import Observation
+from inbox.kit.telemetry import Metrics
+from inbox.main.observing import circuit_changed
+from inbox.main.people import PeopleIdentity
+from inbox.main.runtime import Runtime
+from inbox.main.upstreams import Upstreams, circuits
+from inbox.ports.llm import Assistant
+from inbox.ports.messaging import MediaSource, Sender, WebhookCodec
+from inbox.ports.monitoring import Circuits
+
+
+class Vendors(Provider):
+    """WhatsApp, the language model and the identity provider."""
+
+    scope = Scope.APP
+
+    @provide
+    def breakers(self, runtime: Runtime, metrics: Metrics) -> Breakers:
+        return Breakers(circuits(runtime.settings), on_change=circuit_changed(metrics))
+
+    @provide
+    def circuits(self, breakers: Breakers) -> Circuits:
+        return breakers
+
+    @provide
+    def upstreams(
+        self, runtime: Runtime, breakers: Breakers, metrics: Metrics, calls: Callable[[Observation], None]
+    ) -> Upstreams:
+        return Upstreams(runtime.settings, breakers, calls, metrics.gauges)
+
+    @provide
+    def codec(self, runtime: Runtime) -> WebhookCodec:
+        return CloudApiCodec([secret.reveal().encode() for secret in runtime.settings.whatsapp.app_secret])
+
+    @provide
+    async def sender(self, runtime: Runtime, upstreams: Upstreams) -> AsyncIterator[Sender]:
+        api = upstreams.whatsapp_client()
+        await check_fence(api)
+        yield CloudApiSender(api, upstreams.whatsapp_guard(), version=runtime.settings.whatsapp.graph_version)
+        await api.aclose()
+
+    @provide
+    async def media_source(self, runtime: Runtime, upstreams: Upstreams) -> AsyncIterator[MediaSource]:
+        settings = runtime.settings.whatsapp
+        api = upstreams.media_client()
+        yield CloudApiMedia(
+            api, upstreams.media_guard(), version=settings.graph_version, idle=settings.media_read_timeout
+        )
+        await api.aclose()
+
+    @provide
+    async def assistant(self, runtime: Runtime, upstreams: Upstreams) -> AsyncIterator[Assistant]:
+        settings = runtime.settings.gemini
+        if settings.api_key is None:
+            yield NoAssistant()
+            return
+        api = upstreams.gemini_client()
+        yield GeminiAssistant(api, upstreams.gemini_guard(), api_key=settings.api_key.reveal(), model=settings.model)
+        await api.aclose()
+
+
+class Fakes(Provider):
+    """Vendors without vendors, on the real database: for tests and for work on a front end."""
+
+    scope = Scope.APP
+
+    @provide
+    def fake_sender(self) -> FakeSender:
+        return FakeSender()
+
+    @provide
+    def fake_assistant(self) -> FakeAssistant:
+        return FakeAssistant()
+
+    @provide
+    def fake_media_source(self) -> FakeMediaSource:
+        return FakeMediaSource()
+
+    @provide(override=True)
+    def sender(self, sender: FakeSender) -> Sender:
+        return sender
+
+    @provide(override=True)
+    def media_source(self, source: FakeMediaSource) -> MediaSource:
+        return source
+
+    @provide(override=True)
+    def assistant(self, assistant: FakeAssistant) -> Assistant:
+        return assistant
+
+    @provide(override=True)
+    def people(self) -> PeopleIdentity:
+        return FakeIdentity()
