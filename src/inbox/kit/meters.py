@@ -47,8 +47,7 @@ class PipelineMeters:
         self._notices = Counter(
             "inbox_account_notices_total", "What Meta said about accounts.", ["severity"], registry=registry
         )
-        for outcome in _OUTCOMES:
-            self._deliveries.labels(outcome)
+        self._delivered = {outcome: self._deliveries.labels(outcome) for outcome in _OUTCOMES}
         for item in _ITEMS:
             self._items.labels(item)
         for status in (*_STATUSES, _OTHER):
@@ -58,7 +57,7 @@ class PipelineMeters:
 
     def delivery(self, outcome: str, count: int = 1) -> None:
         """`stored`, `not_stored` and `refused` at the door; `done` and `quarantined` when they were worked on."""
-        self._deliveries.labels(outcome).inc(count)
+        self._delivered[outcome].inc(count)
 
     def lag(self, seconds: float) -> None:
         """A delivery had its effects so long after it came."""

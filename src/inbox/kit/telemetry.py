@@ -2,8 +2,8 @@
 
 import logging
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Mapping, MutableMapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -140,6 +140,7 @@ class Metrics:
             "http_request_duration_highr_seconds", "Time to answer.", buckets=_FINE_DURATIONS, registry=registry
         )
         self._in_progress = Gauge("http_requests_inprogress", "Requests being answered.", verb, registry=registry)
+        self._around: dict[tuple[str, str], AbstractContextManager[None]] = {}
         self._series: dict[tuple[str, str, int], _Series] = {}
         """As many as there are routes, verbs and kinds of answers: looking a series up costs as much as counting."""
         self._work = Counter("inbox_work_total", "Work done.", ["kind", "outcome"], registry=registry)
@@ -173,14 +174,15 @@ class Metrics:
             registry=registry,
         )
 
-    @contextmanager
-    def in_progress(self, handler: str, method: str) -> Iterator[None]:
+    def in_progress(self, handler: str, method: str) -> AbstractContextManager[None]:
         """Around one request. `handler` is the route template; an empty one is an unknown route, not counted."""
         if not self._is_counted(handler):
-            yield
-            return
-        with self._in_progress.labels(handler, _verb(method)).track_inprogress():
-            yield
+            return nullcontext()
+        known = (handler, _verb(method))
+        around = self._around.get(known)
+        if around is None:
+            around = self._around[known] = self._in_progress.labels(*known).track_inprogress()
+        return around
 
     def request(self, handler: str, method: str, status: int, took: float, sizes: tuple[int, int]) -> None:
         """One request answered: seconds, and bytes (received, sent)."""

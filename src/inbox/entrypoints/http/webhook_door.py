@@ -6,6 +6,7 @@ There is one place that says no, and it is not this one. What was refused goes o
 is unusual goes there as it came: another method, a browser, no length or too much of it, a traced process.
 """
 
+import logging
 import time
 from collections.abc import Collection
 from typing import Final
@@ -90,7 +91,8 @@ class WebhookDoor:
         took = time.perf_counter() - begun
         self._metrics.request(PATH, "POST", 200, took, (length, len(_RECEIVED)))
         # Counted and stored it is already: a thousand lines a second would be a fifth of what the process does.
-        _log.debug("request", handler=PATH, method="POST", status=200, request_id=request_id(scope))
+        if _log.is_enabled_for(logging.DEBUG):
+            _log.debug("request", handler=PATH, method="POST", status=200, request_id=request_id(scope))
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -83,7 +83,7 @@ class CloudApiCodec:
 
     def check_object(self, body: bytes) -> None:
         try:
-            msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+            _KEYS.decode(body)
         except UNREADABLE:
             # The strict reader also refuses what is only strange. The lenient one tells that from what is no JSON.
             try:
