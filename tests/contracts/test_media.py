@@ -118,6 +118,13 @@ class MediaCases:
             await store.put(key, pieces(b"the second"), limit=100)
         assert await read(store, key) == (9, b"the first")
 
+    async def test_what_is_stored_can_be_measured_again(self, store: MediaStore) -> None:
+        key, png = a_key(), b"\x89PNG\r\n\x1a\n" + b"x" * 3 * MIB
+        told = await store.put(key, pieces(png), limit=4 * MIB, mime_type="image/png")
+        assert await store.measured(key, "image/png") == told
+        with pytest.raises(MediaGone):
+            await store.measured(a_key())
+
     async def test_one_of_several_writers_at_once_wins(self, store: MediaStore) -> None:
         key = a_key()
         results = await asyncio.gather(
@@ -127,6 +134,19 @@ class MediaCases:
         assert len(winners) == 1
         assert [type(r) for r in results if isinstance(r, BaseException)] == [AlreadyStored] * 7
         assert await read(store, key) == (100, bytes([winners[0]]) * 100)
+
+    async def test_a_file_that_does_not_come_in_time_is_given_up_and_not_kept(self, store: MediaStore) -> None:
+        key = a_key()
+
+        async def stalls() -> AsyncIterator[bytes]:
+            yield b"x"
+            await asyncio.Event().wait()
+
+        with pytest.raises(MediaUnavailable):
+            await store.put(key, stalls(), limit=1000, within=0.05)
+        with pytest.raises(MediaGone):
+            await read(store, key)
+        assert (await store.put(key, pieces(b"12345"), limit=5, within=60)).size == 5
 
     async def test_what_the_source_raises_reaches_the_caller_and_nothing_is_kept(self, store: MediaStore) -> None:
         key = a_key()

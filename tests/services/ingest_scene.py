@@ -41,9 +41,11 @@ class Killed(BaseException):
 
 
 class Narrow:
-    """A database that is too slow for many messages, and refuses the texts that it is told to refuse."""
+    """A database that is too slow for many messages and for some texts, and refuses those that it is told to."""
 
-    def __init__(self, inner: Database, *, most: int = 1_000, refused: Sequence[str] = ()) -> None:
+    def __init__(
+        self, inner: Database, *, most: int = 1_000, refused: Sequence[str] = (), slow: Sequence[str] = ()
+    ) -> None:
         self.deliveries, self.work, self.outbox, self.queries = (
             inner.deliveries,
             inner.work,
@@ -54,6 +56,7 @@ class Narrow:
         self._inner = inner
         self._most = most
         self._refused = refused
+        self._slow = slow
 
     @asynccontextmanager
     async def transaction(self, *, within: float = 5.0) -> AsyncIterator[Transaction]:
@@ -62,10 +65,13 @@ class Narrow:
 
     def check(self, batch: InboundBatch) -> None:
         self.sizes.append(len(batch.messages))
-        if len(batch.messages) > self._most:
+        if len(batch.messages) > self._most or self._has(batch, self._slow):
             raise DatabaseTimeout
-        if any(text in str(received.message.content) for received in batch.messages for text in self._refused):
+        if self._has(batch, self._refused):
             raise Unstorable
+
+    def _has(self, batch: InboundBatch, texts: Sequence[str]) -> bool:
+        return any(text in str(received.message.content) for received in batch.messages for text in texts)
 
 
 class _NarrowTransaction:

@@ -156,6 +156,39 @@ async def test_a_database_that_is_slow_with_everything_ends_the_round(
     assert await states(engine) == [("open", None)] * 2
 
 
+async def test_an_item_that_is_always_too_slow_holds_up_nobody_and_is_set_aside_in_the_end(
+    database: Database, engine: AsyncEngine, number: str
+) -> None:
+    await deliver(engine, texts(number, "slow", "after"), texts(number, "b"))
+    for n in range(5):
+        await deliver(engine, texts(number, f"c{n}"), lane="08")
+        await execute(engine, "update lanes set due = now()")
+        slow = Narrow(database, slow=["slow"])
+        await ingest(slow).work(await database.work.claim(WorkKind.INGEST, 10))
+        assert (await heard(engine), await set_aside(engine)) == (["b", *(f"c{k}" for k in range(n + 1))], [])
+        lanes = await execute(engine, "select key, ver > done as waits, retries from lanes where kind = 'ingest'")
+        assert {(row.key, row.waits, row.retries) for row in lanes} == {("07", True, n + 1), ("08", False, 0)}
+    await execute(engine, "update lanes set due = now()")
+    await ingest(Narrow(database, slow=["slow"])).work(await database.work.claim(WorkKind.INGEST, 10))
+    assert (await heard(engine))[:3] == ["after", "b", "c0"]
+    assert await set_aside(engine) == [(0, "database_timeout")]
+    assert await is_done(database, WorkKind.INGEST)
+
+
+async def test_an_item_that_is_slow_alone_is_never_set_aside_for_it(
+    database: Database, engine: AsyncEngine, number: str
+) -> None:
+    await deliver(engine, texts(number, "slow"))
+    for _ in range(8):
+        await execute(engine, "update lanes set due = now()")
+        lane = await claimed(database, WorkKind.INGEST)
+        with pytest.raises(DatabaseTimeout):
+            await ingest(Narrow(database, slow=["slow"])).work([lane])
+        await database.work.retry(lane, timedelta())
+    assert await set_aside(engine) == []
+    assert await states(engine) == [("open", None)]
+
+
 async def test_a_delivery_that_nobody_can_read_does_not_stop_its_lane(
     database: Database, engine: AsyncEngine, number: str, codec: Codec
 ) -> None:

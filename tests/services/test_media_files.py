@@ -13,10 +13,10 @@ from inbox.adapters.messaging.fake_media import FakeFile, FakeMediaSource
 from inbox.domain.accounts import Channel
 from inbox.domain.content import Media as MediaContent
 from inbox.domain.content import MediaKind
-from inbox.domain.errors import AccountTokenMissing, InboxError, MediaExpired, MediaGone, PayloadTooLarge
+from inbox.domain.errors import AccountTokenMissing, InboxError, LeaseLost, MediaExpired, MediaGone, PayloadTooLarge
 from inbox.domain.ids import ConversationId, MessageId
 from inbox.domain.upstream_errors import WhatsAppError, WhatsAppTimeout, WhatsAppUnavailable
-from inbox.domain.work import WorkKind
+from inbox.domain.work import Lane, WorkKind
 from inbox.kit.boundaries import forbid_open_transaction
 from inbox.ports.database import Database
 from inbox.ports.media import MediaKey
@@ -59,11 +59,21 @@ class Scene:
 
     async def work(self, message: MessageId) -> str:
         """One attempt, whenever it would be due."""
+        left = await self.files.expire(await self.claim(message))
+        return await self.files.work(left[0]) if left else "expired"
+
+    async def claim(self, message: MessageId) -> list[Lane]:
+        """Its lane, whoever works on it."""
         await execute(self.engine, "update lanes set due = now() + interval '1 day' where kind = 'media'")
         await execute(self.engine, "update lanes set due = now() where kind = 'media' and key = :key", key=str(message))
         lanes = await self.database.work.claim(WorkKind.MEDIA, 100)
-        left = await self.files.expire([lane for lane in lanes if lane.key == str(message)])
-        return await self.files.work(left[0]) if left else "expired"
+        return [lane for lane in lanes if lane.key == str(message)]
+
+    async def put(self, message: MessageId, content: bytes) -> None:
+        async def pieces():
+            yield content
+
+        await self.store.put(MediaKey(self.channel.account_id, message), pieces(), limit=100)
 
     async def state(self, message: MessageId) -> tuple[str, str | None, int]:
         ((state, reason, tries),) = await execute(
@@ -175,16 +185,38 @@ async def test_ids_that_whatsapp_has_forgotten_are_given_up_together(scene: Scen
     assert await scene.open_lanes() == 1
 
 
-async def test_a_worker_that_died_after_its_put_leaves_a_file_that_is_fetched_anew(scene: Scene) -> None:
+async def test_what_a_worker_stored_before_it_died_is_taken_as_it_is(scene: Scene) -> None:
     message = await scene.a_file()
-
-    async def half_known():
-        yield b"what the dead one wrote"
-
-    await scene.store.put(MediaKey(scene.channel.account_id, message), half_known(), limit=100)
-    assert await scene.work(message) == "media_already_stored"
+    await scene.put(message, PNG)
     assert await scene.work(message) == "stored"
     assert await scene.kept(message) == PNG
+    (row,) = await execute(scene.engine, "select size, mime_type, sha256 from media_files")
+    assert tuple(row) == (len(PNG), "image/png", hashlib.sha256(PNG).digest())
+
+
+async def test_what_a_dead_worker_stored_is_fetched_anew_if_it_is_another_file(scene: Scene) -> None:
+    message = await scene.a_file()
+    await scene.put(message, b"what the dead one wrote")
+    assert await scene.work(message) == "sha256_mismatch"
+    assert await scene.work(message) == "stored"
+    assert await scene.kept(message) == PNG
+
+
+async def test_a_worker_that_comes_too_late_leaves_the_file_of_the_quicker_one(scene: Scene) -> None:
+    message = await scene.a_file()
+    (late,) = await scene.claim(message)
+    assert await scene.work(message) == "stored"
+    await execute(scene.engine, "update media_files set state = 'pending'")  # as the late one had read it
+    with pytest.raises(LeaseLost):
+        await scene.files.work(late)
+    assert await scene.kept(message) == PNG
+
+
+async def test_a_file_of_an_account_whose_token_cannot_be_read_waits_with_the_reason(scene: Scene) -> None:
+    message = await scene.a_file()
+    await execute(scene.engine, "update whatsapp_accounts set access_token_sealed = access_token_sealed || '!'")
+    assert await scene.work(message) == "secret_unreadable"
+    assert await scene.state(message) == ("pending", "secret_unreadable", 1)
 
 
 async def test_no_number_makes_more_failing_calls_than_whatsapp_bears(scene: Scene) -> None:

@@ -47,16 +47,27 @@ class MediaStore(Protocol):
     """Files by key, written once, streamed, never held in memory as a whole."""
 
     async def put(
-        self, key: MediaKey, body: AsyncIterator[bytes], *, limit: int, mime_type: str | None = None
+        self,
+        key: MediaKey,
+        body: AsyncIterator[bytes],
+        *,
+        limit: int,
+        mime_type: str | None = None,
+        within: float | None = None,
     ) -> Stored:
         """Writes a new file of at most `limit` bytes that claims to be of `mime_type`.
 
-        Raises `AlreadyStored`, `PayloadTooLarge` (nothing is kept).
+        It takes at most `within` seconds, the pace of `body` included; None is the store's own time. Raises
+        `AlreadyStored`, `PayloadTooLarge` and what `body` raises: then nothing is kept.
         """
         ...
 
     def open(self, key: MediaKey, span: Span | None = None) -> AbstractAsyncContextManager[MediaBody]:
         """Raises `MediaGone` if there is no such file."""
+        ...
+
+    async def measured(self, key: MediaKey, mime_type: str | None = None) -> Stored:
+        """What stands under `key` and claims to be of `mime_type`, read again. Raises `MediaGone`."""
         ...
 
     async def delete(self, key: MediaKey) -> None:

@@ -1,6 +1,7 @@
 """Customers' files come home: WhatsApp keeps them for seven days, we keep them for good."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from inbox.domain.errors import (
     MediaGone,
     MediaUnavailable,
     PayloadTooLarge,
+    SecretUnreadable,
 )
 from inbox.domain.ids import MessageId
 from inbox.domain.media import FAILURES_WITHIN, MOST_FAILURES, MediaState, is_same_hash, wait_after
@@ -25,10 +27,14 @@ from inbox.ports.records import MediaOutcome, PendingFile
 
 _OVER: Final = {MediaExpired: MediaState.EXPIRED, MediaGone: MediaState.EXPIRED, PayloadTooLarge: MediaState.REFUSED}
 """What no later attempt can change."""
-_NOT_ASKED: Final = (WhatsAppUnavailable, MediaUnavailable, AlreadyStored)
+_NOT_ASKED: Final = (WhatsAppUnavailable, MediaUnavailable, SecretUnreadable)
 """WhatsApp gave no answer, or the fault is ours: it counts for nothing at WhatsApp."""
 _MISMATCH: Final = "sha256_mismatch"
 _MOST_MISMATCHES: Final = 3
+
+
+class _OtherFile(Exception):
+    """The bytes are not those of the hash."""
 
 
 class MediaFiles:
@@ -66,33 +72,36 @@ class MediaFiles:
             if file is None:
                 await tx.finish([lane])
                 return "nothing_to_do"
-            channel = await tx.accounts.channel(file.account_id)
         if file.blocked_for is not None:
             await self._database.work.retry(lane, file.blocked_for)
             return "waits"
         try:
+            async with self._database.transaction() as tx:
+                channel = await tx.accounts.channel(file.account_id)
+        except SecretUnreadable as error:
+            return await self._failed(lane, file, error)
+        try:
             stored = await self._fetched(file, channel)
+        except _OtherFile:
+            return await self._mismatched(lane, file)
         except InboxError as error:
             return await self._failed(lane, file, error)
-        if stored is None:
-            return await self._mismatched(lane, file)
         return await self._over(lane, file, MediaOutcome(state=MediaState.STORED, stored=stored))
 
-    async def _fetched(self, file: PendingFile, channel: Channel) -> Stored | None:
-        """The file, stored; None if it is not the one that WhatsApp announced."""
+    async def _fetched(self, file: PendingFile, channel: Channel) -> Stored:
+        """The file, stored. Raises `_OtherFile` if it is not the one that WhatsApp announced: then nothing is."""
         key = MediaKey(file.account_id, file.message_id)
         async with self._source.open(channel, file.media_id, limit=self._limit) as stream:
-            claim = stream.mime_type or file.mime_type
+            claim, expected = stream.mime_type or file.mime_type, file.expected_sha256 or stream.sha256
             try:
-                stored = await self._store.put(key, stream.chunks, limit=self._limit, mime_type=claim)
+                return await self._store.put(key, _proven(stream.chunks, expected), limit=self._limit, mime_type=claim)
             except AlreadyStored:
-                # A worker died between its put and its commit: nobody knows what it wrote.
-                await self._store.delete(key)
-                raise
-            if is_same_hash(file.expected_sha256 or stream.sha256, stored.sha256):
-                return stored
+                # Another worker got that far and died, or has just settled it: what is there is whole.
+                stored = await self._store.measured(key, claim)
+        if is_same_hash(expected, stored.sha256):
+            return stored
         await self._store.delete(key)
-        return None
+        raise _OtherFile
 
     async def _failed(self, lane: Lane, file: PendingFile, error: InboxError) -> str:
         state = _OVER.get(type(error), MediaState.PENDING)
@@ -125,3 +134,13 @@ class MediaFiles:
             told = await tx.media_files.settle(file.account_id, file.message_id, outcome)
             if told is not None:
                 await tx.record(told)
+
+
+async def _proven(chunks: AsyncIterator[bytes], expected: str | None) -> AsyncIterator[bytes]:
+    """The same bytes. Raises `_OtherFile` at their end if they are others than expected."""
+    sha256 = hashlib.sha256()
+    async for piece in chunks:
+        sha256.update(piece)
+        yield piece
+    if not is_same_hash(expected, sha256.digest()):
+        raise _OtherFile

@@ -1,5 +1,6 @@
 """Files in memory, for tests and demos: bounded, gone with the process."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,22 +22,39 @@ class MemoryMediaStore:
         self._files: dict[MediaKey, bytes] = {}
 
     async def put(
-        self, key: MediaKey, body: AsyncIterator[bytes], *, limit: int, mime_type: str | None = None
+        self,
+        key: MediaKey,
+        body: AsyncIterator[bytes],
+        *,
+        limit: int,
+        mime_type: str | None = None,
+        within: float | None = None,
     ) -> Stored:
         written = bytearray()
+        deadline = asyncio.timeout(within)
         try:
-            async for piece in body:
-                self._take(len(piece))
-                written += piece
-                _must_fit(len(written), limit)
+            async with deadline:
+                async for piece in body:
+                    self._take(len(piece))
+                    written += piece
+                    _must_fit(len(written), limit)
             self._must_be_new(key)
+        except TimeoutError as error:
+            self._used -= len(written)
+            if not deadline.expired():
+                raise
+            raise MediaUnavailable("The file did not come in time.") from error
         except BaseException:
             self._used -= len(written)
             raise
         self._files[key] = bytes(written)
-        return Stored(
-            size=len(written), sha256=hashlib.sha256(written).digest(), mime_type=true_type(mime_type, written)
-        )
+        return _told(written, mime_type)
+
+    async def measured(self, key: MediaKey, mime_type: str | None = None) -> Stored:
+        content = self._files.get(key)
+        if content is None:
+            raise MediaGone
+        return _told(content, mime_type)
 
     @asynccontextmanager
     async def open(self, key: MediaKey, span: Span | None = None) -> AsyncIterator[MediaBody]:
@@ -57,6 +75,10 @@ class MemoryMediaStore:
         if self._used + size > self._capacity:
             raise MediaUnavailable("The media store in memory is full.")
         self._used += size
+
+
+def _told(content: bytes | bytearray, mime_type: str | None) -> Stored:
+    return Stored(size=len(content), sha256=hashlib.sha256(content).digest(), mime_type=true_type(mime_type, content))
 
 
 def _must_fit(size: int, limit: int) -> None:

@@ -7,7 +7,9 @@ behind lies below `STAGING` and belongs to nobody.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator
+import os
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -56,16 +58,20 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
 class ObstoreMediaStore:
     """Nothing of a file is visible before all of it is stored."""
 
-    def __init__(self, store: ObjectStore, deadlines: Deadlines | None = None) -> None:
-        """A `store` that speaks HTTP needs few retries and short timeouts of its own; obstore's are generous."""
+    def __init__(self, store: ObjectStore, deadlines: Deadlines | None = None, *, folder: Path | None = None) -> None:
+        """A `store` that speaks HTTP needs few retries and short timeouts of its own; obstore's are generous.
+
+        `folder` is where a local one keeps its files: obstore leaves it to the system when they reach the disk.
+        """
         self._store = store
         self._deadlines = deadlines or Deadlines()
+        self._folder = folder
 
     @classmethod
     def in_folder(cls, folder: Path) -> "ObstoreMediaStore":
         """Makes the folder, readable for the owner alone, if it is not there. Raises OSError."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return cls(LocalStore(folder))
+        return cls(LocalStore(folder), folder=folder)
 
     @classmethod
     def in_bucket(cls, bucket: Bucket) -> "ObstoreMediaStore":
@@ -84,12 +90,18 @@ class ObstoreMediaStore:
         )
 
     async def put(
-        self, key: MediaKey, body: AsyncIterator[bytes], *, limit: int, mime_type: str | None = None
+        self,
+        key: MediaKey,
+        body: AsyncIterator[bytes],
+        *,
+        limit: int,
+        mime_type: str | None = None,
+        within: float | None = None,
     ) -> Stored:
         source = _Measured(body, limit)
         staged = f"{STAGING}/{uuid4().hex}"
         try:
-            async with _within(self._deadlines.put):
+            async with _within(self._deadlines.put if within is None else within):
                 await obstore.put_async(self._store, staged, source, chunk_size=_PART, max_concurrency=_PARTS_AT_ONCE)
                 await self._move(staged, key)
         except asyncio.CancelledError:
@@ -102,7 +114,14 @@ class ObstoreMediaStore:
             raise
         finally:
             await source.stop()
-        return Stored(size=source.size, sha256=source.sha256.digest(), mime_type=true_type(mime_type, source.head))
+        return source.told(mime_type)
+
+    async def measured(self, key: MediaKey, mime_type: str | None = None) -> Stored:
+        async with self.open(key) as body:
+            source = _Measured(body.chunks, body.size)
+            async for _ in source:
+                pass
+        return source.told(mime_type)
 
     @asynccontextmanager
     async def open(self, key: MediaKey, span: Span | None = None) -> AsyncIterator[MediaBody]:
@@ -117,13 +136,20 @@ class ObstoreMediaStore:
                 await obstore.delete_async(self._store, str(key))
 
     async def _move(self, staged: str, key: MediaKey) -> None:
+        """Once it is over, a power cut takes neither the bytes nor the name."""
         try:
+            await self._on_disk(staged)
             await obstore.rename_async(self._store, staged, str(key), overwrite=False)
         except BaseException as error:
             await obstore.delete_async(self._store, staged)
             if isinstance(error, AlreadyExistsError):
                 raise AlreadyStored from error
             raise
+        await self._on_disk(str(key.account_id), "")
+
+    async def _on_disk(self, *names: str) -> None:
+        if self._folder is not None and sys.platform != "win32":  # Windows flushes no folders
+            await asyncio.to_thread(_flush, [self._folder / name for name in names])
 
     async def _find(self, path: str, span: Span | None) -> tuple[int, AsyncGenerator[bytes, None]]:
         if span is None:
@@ -175,11 +201,23 @@ class _Measured(AsyncIterator[bytes]):
             self.head += piece[: HEAD_BYTES - len(self.head)]
         return piece
 
+    def told(self, mime_type: str | None) -> Stored:
+        return Stored(size=self.size, sha256=self.sha256.digest(), mime_type=true_type(mime_type, self.head))
+
     async def stop(self) -> None:
         """Obstore pulls in tasks of its own and leaves them behind when the put is cancelled."""
         if self._puller is not None and not self._puller.done():
             self._puller.cancel()
             await asyncio.wait([self._puller])
+
+
+def _flush(paths: Sequence[Path]) -> None:
+    for path in paths:
+        opened = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 @asynccontextmanager
