@@ -87,4 +87,8 @@ crash-sweep *args:
 
 # Webhooks while processes and the database die, then eight broken variants: one JSON line (`--long`: a million items).
 ledger-inbound *args:
-    uv run env PYTHONPATH=tests python -m ledger.run {{ args }}
+    uv run env PYTHONPATH=tests python -m ledger.inbound.run {{ args }}
+
+# Sends while WhatsApp, processes and the database fail, then six broken variants: one JSON line (`--long`: 200,000).
+ledger-outbound *args:
+    uv run env PYTHONPATH=tests python -m ledger.outbound.run {{ args }}

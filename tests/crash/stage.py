@@ -63,11 +63,11 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def staged(folder: Path) -> Iterator[Stage]:
-    """Everything stands while the block runs. Blocking, so not on a running loop."""
+def staged(folder: Path, *, chance: int = 0) -> Iterator[Stage]:
+    """Everything stands while the block runs; the emulators draw from `chance`. Blocking."""
     port = free_port()
     secret = os.urandom(16).hex()
-    with embedded.start(folder / "postgres") as server, _emulators(folder, port, secret) as emulators:
+    with embedded.start(folder / "postgres") as server, _emulators(folder, port, secret, chance) as emulators:
         environment = {
             **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
             "HOME": str(folder),
@@ -124,11 +124,11 @@ async def _seed(runtime: Runtime) -> None:
 
 
 @contextmanager
-def _emulators(folder: Path, port: int, secret: str) -> Iterator[dict[str, str]]:
+def _emulators(folder: Path, port: int, secret: str, chance: int) -> Iterator[dict[str, str]]:
     """`inbox emulator` as a process; gives the variables that point `inbox serve` at it."""
     command = [sys.executable, "-m", "inbox", "emulator", "--app-secret", secret, "--access-token", TOKEN]
     command += ["--callback-url", f"http://127.0.0.1:{port}/webhook/whatsapp"]
-    command += ["--graph-port", "0", "--gemini-port", "0", "--auth-port", "0"]
+    command += ["--graph-port", "0", "--gemini-port", "0", "--auth-port", "0", "--seed", str(chance)]
     log = (folder / "emulator.log").open("wb")
     with log, subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True) as process:
         try:

@@ -1,12 +1,9 @@
-"""The life of an outbound message: no path sends it twice unless a person says so."""
+"""The life of an outbound message: no path sends it twice unless a person says so, and none strands it."""
 
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import product
-from typing import Final
 from uuid import UUID
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,135 +12,78 @@ from inbox.domain.ids import MessageId
 from inbox.domain.messages import Status
 from inbox.domain.outbound import PUBLIC, OpId, State, Step, after
 
-Transition = Callable[[State, Step], State | None]
-
-ECHOES: Final = (Step.ECHO_SENT, Step.ECHO_DELIVERED, Step.ECHO_READ, Step.ECHO_FAILED)
-NOT_TAKEN: Final[tuple[Step, ...]] = (
-    Step.NOTHING_SENT,
-    Step.TRY_LATER,
-    Step.ACCOUNT_PROBLEM,
-    Step.REFUSED,
-    Step.UNKNOWN,
-)
-TAKEN: Final[tuple[Step, ...]] = (Step.ACCEPTED, Step.UNKNOWN)
-ANYTIME: Final = (Step.LEASE_OVER, Step.REAPED, Step.GIVEN_UP, Step.EXPIRED, Step.CANCELLED)
-MOST_CLAIMS: Final = 3
-MOST_HUMANS: Final = 1
+from .sending_model import ECHOES, Api, Rules, Transition, World, Wrong, is_absent, is_over, search
 
 
-class Worker(msgspec.Struct, frozen=True):
-    """What one process believes. Its claim may be long over. `is_taken` None: the call to WhatsApp still runs."""
-
-    token: int = 0
-    is_past_fence: bool = False
-    is_taken: bool | None = None
+def mistaken(state: State, step: Step, mistake: State) -> Transition:
+    """The transition function with one line that is wrong."""
+    return lambda now, happened: mistake if (now, happened) == (state, step) else after(now, happened)
 
 
-IDLE: Final = Worker()
+BROKEN = {
+    "re-queue on read timeout": (
+        Rules(transition=mistaken(State.WIRE, Step.UNKNOWN, State.QUEUED)),
+        Wrong.SENT_TWICE,
+    ),
+    "reaper re-queues wire": (Rules(transition=mistaken(State.WIRE, Step.REAPED, State.QUEUED)), Wrong.SENT_TWICE),
+    "no fence": (Rules(has_fence=False), Wrong.SENT_TWICE),
+    "no token check": (Rules(checks_token=False), Wrong.SENT_TWICE),
+    "ack without commit": (Rules(commits_first=False), Wrong.LOST),
+    "retry decorator on send": (Rules(calls_once=False), Wrong.SENT_TWICE),
+}
+"""As in `tests/ledger/outbound/mutants.py`, where the same six are made of the real code."""
 
 
-class World(msgspec.Struct, frozen=True):
-    """The row, two workers, and what really happened: how often WhatsApp took the message."""
-
-    state: State = State.QUEUED
-    token: int = 0
-    claims: int = 0
-    workers: tuple[Worker, Worker] = (IDLE, IDLE)
-    taken: int = 0
-    resends: int = 0
-
-
-def with_worker(world: World, place: int, worker: Worker, **changes: object) -> World:
-    one, other = world.workers
-    return msgspec.structs.replace(world, workers=(worker, other) if place == 0 else (one, worker), **changes)
-
-
-def moves_of_worker(world: World, place: int, transition: Transition) -> Iterator[World]:
-    """A claim, the fence, the call, and the report of its outcome. A worker may die at any point."""
-    worker = world.workers[place]
-    if worker == IDLE:
-        claimed = transition(world.state, Step.CLAIM)
-        if claimed is not None and world.claims < MOST_CLAIMS:
-            token = world.claims + 1
-            yield with_worker(world, place, Worker(token), state=claimed, token=token, claims=token)
-        return
-    yield with_worker(world, place, IDLE)
-    if worker.is_past_fence and worker.is_taken is None:
-        yield with_worker(world, place, msgspec.structs.replace(worker, is_taken=False))
-        yield with_worker(world, place, msgspec.structs.replace(worker, is_taken=True), taken=world.taken + 1)
-    elif worker.token == world.token:
-        yield from writes_of_worker(world, place, transition)
-
-
-def writes_of_worker(world: World, place: int, transition: Transition) -> Iterator[World]:
-    """What a worker may write while the row still has its token."""
-    worker = world.workers[place]
-    if worker.is_past_fence:
-        reports = TAKEN if worker.is_taken else NOT_TAKEN
-    else:
-        reports = (Step.NOTHING_SENT,)
-        on_wire = transition(world.state, Step.TO_WIRE)
-        if on_wire is not None:
-            yield with_worker(world, place, msgspec.structs.replace(worker, is_past_fence=True), state=on_wire)
-    for report in reports:
-        settled = transition(world.state, report)
-        if settled is not None:
-            yield with_worker(world, place, IDLE, state=settled)
-
-
-def moves(world: World, transition: Transition) -> Iterator[World]:
-    for place in (0, 1):
-        yield from moves_of_worker(world, place, transition)
-    for step in (*ANYTIME, *(ECHOES if world.taken else ())):
-        state = transition(world.state, step)
-        if state is not None:
-            yield msgspec.structs.replace(world, state=state)
-    for step in (Step.RESENT_BY_HUMAN, Step.DISCARDED_BY_HUMAN):
-        state = transition(world.state, step)
-        if state is not None and world.resends < MOST_HUMANS:
-            resends = world.resends + (step is Step.RESENT_BY_HUMAN)
-            yield msgspec.structs.replace(world, state=state, resends=resends)
-
-
-def search(transition: Transition) -> tuple[set[World], World | None]:
-    """All worlds that can be reached, and the first in which a message was sent once too often."""
-    start = World()
-    seen, waiting = {start}, deque([start])
-    while waiting:
-        world = waiting.popleft()
-        if world.taken > 1 + world.resends:
-            return seen, world
-        for following in moves(world, transition):
-            if following not in seen:
-                seen.add(following)
-                waiting.append(following)
-    return seen, None
-
-
-def test_no_path_sends_twice_without_a_person() -> None:
-    seen, twice = search(after)
-    assert twice is None
-    assert {world.state for world in seen} == set(State)
+def test_no_path_sends_twice_without_a_person_strands_a_message_or_tells_an_untruth():
+    seen, wrongs = search(Rules())
+    assert not wrongs
+    assert {world.state for world in seen if world.api is Api.STORED} == set(State)
     assert any(world.taken == 2 and world.resends == 1 for world in seen)
+    assert not any(world.proofs for world in seen)
+
+
+def test_with_the_proof_of_absence_no_path_sends_twice_either():
+    seen, wrongs = search(Rules(proves_absence=is_absent))
+    assert not wrongs
+    assert any(world.taken and world.proofs and not world.resends for world in seen)
 
 
 @pytest.mark.parametrize(
-    ("state", "step", "mistake"),
+    "too_little", [is_over, lambda world: not world.taken], ids=["no echo alone", "a worker may still be sending"]
+)
+def test_the_search_finds_the_double_send_of_a_proof_that_is_none(too_little: Callable[[World], bool]):
+    _, wrongs = search(Rules(proves_absence=too_little))
+    assert Wrong.SENT_TWICE in wrongs
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_the_search_catches(what: str):
+    rules, expected = BROKEN[what]
+    _, wrongs = search(rules)
+    assert expected in wrongs
+
+
+@pytest.mark.parametrize(
+    ("state", "step", "mistake", "expected"),
     [
-        (State.WIRE, Step.REAPED, State.QUEUED),
-        (State.WIRE, Step.LEASE_OVER, State.QUEUED),
-        (State.WIRE, Step.UNKNOWN, State.QUEUED),
-        (State.UNKNOWN, Step.GIVEN_UP, State.QUEUED),
-        (State.UNKNOWN, Step.CLAIM, State.CLAIMED),
-        (State.UNCONFIRMED, Step.CLAIM, State.CLAIMED),
-        (State.ACCEPTED, Step.CLAIM, State.CLAIMED),
+        (State.WIRE, Step.DUE, State.QUEUED, Wrong.SENT_TWICE),
+        (State.SCHEDULED, Step.DUE, State.SCHEDULED, Wrong.STRANDED),
+        (State.WIRE, Step.LEASE_OVER, State.QUEUED, Wrong.SENT_TWICE),
+        (State.UNKNOWN, Step.GIVEN_UP, State.QUEUED, Wrong.SENT_TWICE),
+        (State.UNKNOWN, Step.CLAIM, State.CLAIMED, Wrong.SENT_TWICE),
+        (State.UNCONFIRMED, Step.CLAIM, State.CLAIMED, Wrong.SENT_TWICE),
+        (State.ACCEPTED, Step.CLAIM, State.CLAIMED, Wrong.SENT_TWICE),
+        (State.WIRE, Step.REAPED, State.WIRE, Wrong.STRANDED),
+        (State.UNKNOWN, Step.GIVEN_UP, State.UNKNOWN, Wrong.STRANDED),
+        (State.CLAIMED, Step.LEASE_OVER, State.CLAIMED, Wrong.STRANDED),
+        (State.WIRE, Step.UNKNOWN, State.ACCEPTED, Wrong.NEVER_SENT),
+        (State.UNKNOWN, Step.GIVEN_UP, State.FAILED, Wrong.FALSE_FAILED),
+        (State.WIRE, Step.REAPED, State.EXPIRED, Wrong.FALSE_FAILED),
     ],
 )
-def test_the_search_finds_the_double_send_of_a_wrong_rule(state: State, step: Step, mistake: State) -> None:
-    def wrong(now: State, happened: Step) -> State | None:
-        return mistake if (now, happened) == (state, step) else after(now, happened)
-
-    assert search(wrong)[1] is not None
+def test_the_search_finds_what_a_wrong_rule_does(state: State, step: Step, mistake: State, expected: Wrong):
+    _, wrongs = search(Rules(transition=mistaken(state, step, mistake)))
+    assert expected in wrongs
 
 
 # --- single steps -----------------------------------------------------------------------------------------------------
@@ -151,8 +91,9 @@ def test_the_search_finds_the_double_send_of_a_wrong_rule(state: State, step: St
 
 @pytest.mark.parametrize("state", [State.FAILED, State.EXPIRED, State.UNCONFIRMED])
 def test_what_was_not_confirmed_goes_out_again_by_a_person_only(state: State) -> None:
-    ways_back = [step for step in Step if after(state, step) is State.QUEUED]
-    assert ways_back == [Step.RESENT_BY_HUMAN]
+    ways_back = {step for step in Step if after(state, step) is State.QUEUED}
+    assert ways_back - {Step.RESENT_ON_PROOF} == {Step.RESENT_BY_HUMAN}
+    assert (Step.RESENT_ON_PROOF in ways_back) is (state is State.UNCONFIRMED)
     assert after(state, Step.DISCARDED_BY_HUMAN) is State.CANCELLED
 
 
@@ -176,7 +117,7 @@ def test_an_echo_is_proof_in_every_state(state: State) -> None:
 
 def test_a_message_that_may_have_touched_the_wire_never_goes_back_to_the_queue_by_itself() -> None:
     for state in (State.UNKNOWN, State.UNCONFIRMED, State.ACCEPTED):
-        for step in set(Step) - {Step.RESENT_BY_HUMAN}:
+        for step in set(Step) - {Step.RESENT_BY_HUMAN, Step.RESENT_ON_PROOF}:
             assert after(state, step) not in (State.QUEUED, State.CLAIMED, State.WIRE)
 
 

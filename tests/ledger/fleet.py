@@ -1,6 +1,7 @@
 """Web and worker processes under a supervisor, and whoever kills them and their database."""
 
 import asyncio
+import math
 import os
 import random
 import signal
@@ -28,11 +29,17 @@ _OLD_ENOUGH: Final = 2.0
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
-    """How many kills and restarts there must be at least, and the mean seconds from one fault to the next."""
+    """How many kills and restarts there must be at least, and the mean seconds from one fault to the next.
+
+    `webs` is the share of kills that hit a web process; of the others half hit one worker, half all of them. `ends` is
+    no fault more than that.
+    """
 
     kills: int
     restarts: int
     every: float
+    webs: float = 0.6
+    ends: bool = False
 
 
 class Slot:
@@ -43,7 +50,7 @@ class Slot:
         self._command = command
         self._port = port
         self._service: Service | None = None
-        self._since = 0.0
+        self._since = math.inf
 
     @property
     def is_settled(self) -> bool:
@@ -52,14 +59,14 @@ class Slot:
 
     async def run(self) -> None:
         while True:
+            self._since = math.inf
             service = self._service = await self._rig.start(self._command, port=self._port)
-            self._since = time.monotonic()
             try:
                 if self._port is not None:
                     # A process that dies while it starts is started again as well.
                     with suppress(AssertionError, TimeoutError, httpx.HTTPError):
                         await service.ready(self._rig.client)
-                    self._since = time.monotonic()
+                self._since = time.monotonic()
                 await service.ended()
             finally:
                 await service.kill()
@@ -84,7 +91,7 @@ class Fleet:
         self.workers = [Slot(rig, ["worker"]) for _ in range(workers)]
         self._rig = rig
         self._pace = pace
-        self._chance = random.Random(f"{rig.plan.seed}:faults")  # noqa: S311 - when a process dies is no secret
+        self._chance = random.Random(f"{rig.seed}:faults")  # noqa: S311 - when a process dies is no secret
         self._servers = ExitStack()
         self.enough = asyncio.Event()
         self.calm = asyncio.Event()
@@ -98,7 +105,7 @@ class Fleet:
         Restarts are spread evenly among the kills.
         """
         pace = self._pace
-        while not self.calm.is_set():
+        while not (self.calm.is_set() or (pace.ends and self.enough.is_set())):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.calm.wait(), pace.every * self._chance.uniform(0.5, 1.5))
             if self.calm.is_set():
@@ -118,9 +125,9 @@ class Fleet:
     async def _kill_some(self) -> None:
         """A web process, a worker, or all workers at once."""
         fate = self._chance.random()
-        if fate < 0.6:
+        if fate < self._pace.webs:
             await self._kill([self._chance.choice(self.webs)])
-        elif fate < 0.8:
+        elif fate < (1 + self._pace.webs) / 2:
             await self._kill([self._chance.choice(self.workers)])
         else:
             await self._kill(self.workers)

@@ -1,28 +1,37 @@
-"""`inbox serve` or `inbox worker` with one part exchanged: `python -m ledger.mutated NAME PART... [--stops]`.
+"""`inbox serve` or `inbox worker` with one part exchanged: `python -m ledger.mutated SIDE NAME PART... [--stops]`.
 
-NAME is a mutant or `sound`, each PART is `web` or `worker`. With `--stops` the process stands still after it has read
-its first page of deliveries, until somebody sends SIGCONT.
+SIDE is `inbound` or `outbound`, NAME a mutant of it or `sound`, each PART is `web` or `worker`. With `--stops` the
+process stands still after it has taken its first work of that side, until somebody sends SIGCONT.
 """
 
 import argparse
+from collections.abc import Mapping
 from typing import Final
 
 from inbox.main import serve
 from inbox.main.starting import prepared_here, run_loop
 
-from .books import Fault
-from .mutants import MUTANTS, SOUND, Mutant, Mutation
+from .inbound import mutants as inbound
+from .mutating import SOUND, Mutation, Parts, Wrap
+from .outbound import mutants as outbound
 
 PARTS: Final = ("web", "worker")
+_SIDES: Final[Mapping[str, tuple[Mapping[str, Parts], Wrap]]] = {
+    "inbound": (inbound.MUTANTS, inbound.stops_after_reading),
+    "outbound": (outbound.MUTANTS, outbound.stops_after_taking),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m ledger.mutated", description=__doc__)
-    parser.add_argument("name", choices=[*MUTANTS, SOUND])
+    parser.add_argument("side", choices=_SIDES)
+    parser.add_argument("name", help=f"a mutant of that side, or {SOUND}")
     parser.add_argument("parts", nargs="+", choices=PARTS)
     parser.add_argument("--stops", action="store_true")
     options = parser.parse_args()
-    mutation = Mutation(MUTANTS.get(options.name, Mutant(fault=Fault.LOST)), stops=options.stops)
+    mutants, stops = _SIDES[options.side]
+    parts = Parts() if options.name == SOUND else mutants[options.name]
+    mutation = Mutation(parts, stops if options.stops else None)
     with prepared_here() as runtime:
         web, worker = (part in options.parts for part in PARTS)
         run_loop(serve.run(runtime, mutation, web=web, worker=worker, started=lambda: None))

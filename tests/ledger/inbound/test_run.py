@@ -1,8 +1,8 @@
 """The run itself, in a few seconds: nothing is lost and nothing counts twice while processes and the database die."""
 
 from crash.stage import Stage
+from ledger.fleet import Pace
 
-from .fleet import Pace
 from .run import Form, play
 
 SMALL = Form(items=1_500, customers=40, rate=400, pace=Pace(kills=3, restarts=1, every=0.8), webs=1)

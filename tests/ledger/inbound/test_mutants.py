@@ -3,8 +3,9 @@
 import pytest
 
 from crash.stage import Stage
+from ledger.mutating import SOUND
 
-from .mutants import MUTANTS, SOUND
+from .mutants import MUTANTS
 from .scenarios import played
 
 

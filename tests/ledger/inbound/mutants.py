@@ -1,26 +1,18 @@
-"""Broken variants of our code, each wrong in one way that other systems are: what the comparison has to notice.
-
-They are put around the real parts when a process is made. Nothing of them is in the product.
-"""
+"""Broken variants of our code, each wrong in one way that other systems are: what the comparison has to notice."""
 
 import asyncio
-import os
-import signal
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import msgspec
-from dishka import Provider, Scope, decorate
 from sqlalchemy import text
 
 from inbox.domain.errors import InboxError
 from inbox.domain.inbound import InboundEvent
 from inbox.domain.work import Lane
-from inbox.ports.database import Database
-from inbox.ports.messaging import WebhookCodec
 from inbox.ports.records import Applied, Delivery, InboundBatch
+from ledger.mutating import Around, AroundDatabase, Mutant, Wrap, stand_still, under
 
 from .books import Fault
 
@@ -32,36 +24,6 @@ _COUNT_AGAIN: Final = text("""
 update conversations c set unread_count = unread_count + 1
 from messages m where m.wa_message_id = any(:wamids) and m.conversation_id = c.id and m.created_at < now()
 """)
-
-
-class Around:
-    """The real thing, but for what a subclass says."""
-
-    def __init__(self, inner: Any) -> None:  # noqa: ANN401 - any part
-        self._inner = inner
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any part
-        return getattr(self._inner, name)
-
-
-class AroundDatabase(Around):
-    """Transactions and deliveries pass through `transaction_of` and `deliveries_of`."""
-
-    def __init__(
-        self,
-        inner: Any,  # noqa: ANN401 - any database
-        *,
-        transaction_of: Callable[[Any], Any] = lambda tx: tx,
-        deliveries_of: Callable[[Any], Any] = lambda deliveries: deliveries,
-    ) -> None:
-        super().__init__(inner)
-        self.deliveries = deliveries_of(inner.deliveries)
-        self._transaction_of = transaction_of
-
-    @asynccontextmanager
-    async def transaction(self, *, within: float = 5.0) -> AsyncIterator[Any]:
-        async with self._inner.transaction(within=within) as tx:
-            yield self._transaction_of(tx)
 
 
 class AnswersFirst(Around):
@@ -88,7 +50,7 @@ class UpdatesStatuses(Around):
         applied: Applied = await self._inner.apply(msgspec.structs.replace(batch, statuses=()))
         for status in batch.statuses:
             values = {"wamid": status.wamid, "status": status.status}
-            await _connection(self._inner).execute(_PLAIN_UPDATE, values)
+            await under(self._inner, "_connection").execute(_PLAIN_UPDATE, values)
         return applied
 
 
@@ -107,7 +69,7 @@ class FinishesByName(Around):
     """The lease says who may work on a lane, and nothing says whether that is still true in the end."""
 
     async def finish(self, lanes: Sequence[Lane]) -> None:
-        await _connection(self._inner).execute(_FINISH_BY_NAME, {"keys": [lane.key for lane in lanes]})
+        await under(self._inner, "_connection").execute(_FINISH_BY_NAME, {"keys": [lane.key for lane in lanes]})
 
 
 class CountsDeliveries(Around):
@@ -115,7 +77,7 @@ class CountsDeliveries(Around):
 
     async def apply(self, batch: InboundBatch) -> Applied:
         wamids = [received.message.wamid for received in batch.messages]
-        await _connection(self._inner).execute(_COUNT_AGAIN, {"wamids": wamids})
+        await under(self._inner, "_connection").execute(_COUNT_AGAIN, {"wamids": wamids})
         applied: Applied = await self._inner.apply(batch)
         return applied
 
@@ -136,25 +98,17 @@ class FirstNumberForAll(Around):
 
 
 class StopsAfterReading(Around):
-    """No mutant: the process stands still as soon as it has read a page, like one that the machine forgot."""
+    """No mutant: the process stands still as soon as it has read a page."""
 
     async def read(self, lanes: Sequence[Lane], limit: int) -> list[Delivery]:
         found: list[Delivery] = await self._inner.read(lanes, limit)
         if found:
-            os.kill(os.getpid(), signal.SIGSTOP)
+            stand_still()
         return found
 
 
-Wrap: TypeAlias = Callable[[Any], Any]
-
-
-class Mutant(msgspec.Struct, frozen=True, kw_only=True):
-    """`fault` is what the comparison has to find. `schema` is what the database of the variant lacks."""
-
-    fault: Fault
-    database: Wrap = lambda inner: inner
-    codec: Wrap = lambda inner: inner
-    schema: str = ""
+def stops_after_reading(inner: Any) -> AroundDatabase:  # noqa: ANN401 - any database
+    return AroundDatabase(inner, deliveries_of=StopsAfterReading)
 
 
 def _transaction(wrap: Wrap) -> Wrap:
@@ -177,7 +131,7 @@ do $$ declare found record; begin
 end $$
 """
 
-MUTANTS: Final[Mapping[str, Mutant]] = {
+MUTANTS: Final[Mapping[str, Mutant[Fault]]] = {
     "ack_before_commit": Mutant(fault=Fault.LOST, database=_deliveries(AnswersFirst)),
     "check_then_insert": Mutant(fault=Fault.DUPLICATED, schema=_NOTHING_UNIQUE),
     "plain_update_of_statuses": Mutant(fault=Fault.REGRESSION, database=_transaction(UpdatesStatuses)),
@@ -187,32 +141,3 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "first_number_for_all": Mutant(fault=Fault.MISATTRIBUTED, codec=FirstNumberForAll),
     "unread_by_delivery": Mutant(fault=Fault.UNREAD, database=_transaction(CountsDeliveries)),
 }
-SOUND: Final = "sound"
-"""Our code as it is. Every scenario is played with it as well, and then nothing may be wrong."""
-
-
-class Mutation(Provider):
-    """Puts a mutant around what the other providers give."""
-
-    scope = Scope.APP
-
-    def __init__(self, mutant: Mutant, *, stops: bool) -> None:
-        super().__init__()
-        self._mutant = mutant
-        self._stops = stops
-
-    @decorate
-    def database(self, inner: Database) -> Database:
-        inner = self._mutant.database(inner)
-        return AroundDatabase(inner, deliveries_of=StopsAfterReading) if self._stops else inner
-
-    @decorate
-    def codec(self, inner: WebhookCodec) -> WebhookCodec:
-        codec: WebhookCodec = self._mutant.codec(inner)
-        return codec
-
-
-def _connection(tx: Any) -> Any:  # noqa: ANN401 - of whatever stands around the real one
-    while not hasattr(tx, "_connection"):
-        tx = tx._inner
-    return tx._connection

@@ -1,4 +1,6 @@
-"""Offers numbered items while processes and the database die, and compares: `python -m ledger.run [--long] [--seed N]`.
+"""Offers numbered items while processes and the database die, and compares.
+
+    python -m ledger.inbound.run [--long] [--seed N]
 
 Then each broken variant of our code has to be caught by the same comparison. The last line is one JSON object; exit
 code 1 if anything was lost, doubled, misplaced or went backwards, or if a broken variant was not noticed.
@@ -18,13 +20,13 @@ from typing import Final
 import msgspec
 
 from crash.stage import Stage, staged
+from ledger.fleet import Fleet, Pace, running
 
 from .batches import WINDOW, windows
 from .books import Fault, Found, owns_of
-from .fleet import Fleet, Pace, running
 from .items import HOURS, Plan
 from .mutants import MUTANTS
-from .rig import Rig, rigged
+from .rig import InboundRig, rigged
 from .scenarios import played
 
 _FOR_PARKED: Final = 120.0
@@ -77,7 +79,7 @@ async def play(stage: Stage, form: Form, seed: int, say: Callable[[str], None]) 
         return Outcome(found, fleet.kills, fleet.restarts)
 
 
-async def _offer_all(rig: Rig, fleet: Fleet, form: Form, say: Callable[[str], None]) -> None:
+async def _offer_all(rig: InboundRig, fleet: Fleet, form: Form, say: Callable[[str], None]) -> None:
     """At the pace of the form; the last items wait until there were as many faults as asked for."""
     began = time.monotonic()
     plan = rig.plan
@@ -129,7 +131,7 @@ def _say(line: str) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m ledger.run", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m ledger.inbound.run", description=__doc__)
     parser.add_argument("--long", action="store_true", help=f"{LONG.items} items and {LONG.pace.kills} kills")
     parser.add_argument("--seed", type=int, help="printed, so that a bad run can be repeated")
     options = parser.parse_args()

@@ -9,10 +9,10 @@ from typing import Final
 import httpx
 
 from inbox.emulators.ledger import Ledger
+from ledger.waiting import until
 
 from .batches import Batch, signature
 from .items import Plan
-from .waiting import until
 
 AT_ONCE: Final = 8
 """Webhooks under way at the same time."""
