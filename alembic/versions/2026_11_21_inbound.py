@@ -134,12 +134,13 @@ BUILT = {
     " on messages (conversation_id, \"timestamp\") where context ? 'referral'",
 }
 
-# The forms of one number in Brazil, Mexico and Argentina, as the service folds them. The oldest contact of a number
-# keeps it; whoever else has the number stays as they are. Nobody knows which were typed: `seen_at` stays empty, so that
-# the next message of WhatsApp says how the number is written.
+# The forms of one number in Brazil, Mexico and Argentina, as the service folds them. Of several contacts the one with
+# the thread that moved last gets it, so that the next message goes on there, else the oldest; the others stay as they
+# are. Nobody knows which were typed: `seen_at` stays empty, so that the next message of WhatsApp says how the number is
+# written.
 IDENTITIES = r"""
 insert into contact_identities (portfolio, kind, value, contact_id, written)
-select '', kind, value, id, case when kind = 'phone' then whatsapp_number end
+select '', kind, value, k.id, case when kind = 'phone' then whatsapp_number end
 from (
   select id, created_at, whatsapp_number,
          case when whatsapp_number ~ '^[A-Z]{2}\.' then 'bsuid' else 'phone' end as kind,
@@ -150,8 +151,9 @@ from (
   from (select *, case when whatsapp_number ~ '^[A-Z]{2}\.' then whatsapp_number
                        else regexp_replace(whatsapp_number, '[^0-9]', '', 'g') end as digits from contacts) c
 ) k
+left join (select contact_id, max(updated_at) as at from conversations group by contact_id) t on t.contact_id = k.id
 where value <> ''
-order by created_at nulls first, id
+order by t.at desc nulls last, created_at nulls first, id
 on conflict do nothing
 """
 

@@ -170,6 +170,18 @@ async def test_a_username_is_of_who_used_it_last_and_finds_nobody(
     ]
 
 
+async def test_a_username_stays_with_a_person_who_was_two_contacts(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel
+) -> None:
+    await one_by_one(
+        database,
+        said(account, who(PHONE), at=NOON),
+        said(account, who(None, BSUID, username="awa"), at=NOON + SECOND),
+        link(account, who(PHONE, BSUID), at=NOON + HOUR),
+    )
+    assert [(row.whatsapp_number, row.username) for row in await people(engine)] == [(PHONE, "awa")]
+
+
 async def test_who_is_only_linked_is_not_shown_until_they_write(
     database: PostgresDatabase, engine: AsyncEngine, account: Channel
 ) -> None:

@@ -97,6 +97,19 @@ async def test_a_known_failure_is_shown_in_the_words_of_the_contract(
     assert (row["error_code"], row["error_message"]) == (131047, FAILURES[131047])
 
 
+async def test_where_only_whatsapp_knows_the_fault_its_words_follow_without_numbers(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel, conversation: ConversationId
+) -> None:
+    message = await a_message(engine, account.account_id, conversation, wamid="wamid.A")
+    failed = a_status(account.phone_number_id, "wamid.A", "failed", error_code=131053, error_title="Media upload error")
+    details = "The file of 33612345678 cannot be fetched"
+    await hear(database, msgspec.structs.replace(failed, error_details=details))
+    said = (await message_row(engine, message))["error_message"]
+    assert said.startswith(FAILURES[131053])
+    assert said.endswith("cannot be fetched)")
+    assert "33612345678" not in said
+
+
 async def test_another_failure_is_shown_in_the_words_of_whatsapp(
     database: PostgresDatabase, engine: AsyncEngine, account: Channel, conversation: ConversationId
 ) -> None:

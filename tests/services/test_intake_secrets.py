@@ -1,9 +1,11 @@
 """Deliveries that are signed with the app secret of one account: the installation's secrets come first."""
 
+import json
+
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.webhook_bodies import NUMBER, a_body, a_message, a_status
+from adapters.webhook_bodies import NUMBER, a_body, a_message, a_status, an_envelope
 from builders import SEALER, an_account, execute
 from inbox.adapters.cache.memory import MemoryCache
 from inbox.adapters.events.memory import MemoryEvents
@@ -24,6 +26,8 @@ from statement_counts import counting
 
 SECRET = b"app-secret"
 OWN = b"of-the-shop"
+WABA = "800111"
+"""The one that `an_envelope` speaks of."""
 
 
 class Downed:
@@ -57,14 +61,37 @@ async def make(database: Database, cache: MemoryCache, seconds: Seconds):
 
 
 async def with_secret(
-    engine: AsyncEngine, secret: bytes = OWN, *, is_active: bool = True, phone_number_id: str | None = None
+    engine: AsyncEngine,
+    secret: bytes = OWN,
+    *,
+    is_active: bool = True,
+    phone_number_id: str | None = None,
+    waba_id: str | None = None,
 ):
     account_id = (await an_account(engine, is_active=is_active, phone_number_id=phone_number_id)).account_id
     sealed = SEALER.seal(secret.decode(), table="whatsapp_accounts", column="app_secret", row_id=account_id)
     await execute(
-        engine, "update whatsapp_accounts set app_secret_sealed = :sealed where id = :id", sealed=sealed, id=account_id
+        engine,
+        "update whatsapp_accounts set app_secret_sealed = :sealed, waba_id = :waba_id where id = :id",
+        sealed=sealed,
+        waba_id=waba_id,
+        id=account_id,
     )
     return account_id
+
+
+def noticed(field: str, /, *, number: str | None = None, **value: str) -> bytes:
+    """A notice about a WABA, and about a number of ours if one is named."""
+    metadata = {"metadata": {"phone_number_id": number}} if number else {}
+    return json.dumps(an_envelope({**value, **metadata}, field=field)).encode()
+
+
+TEMPLATE = {"message_template_name": "promo", "message_template_language": "fr"}
+NOTICES = [
+    noticed("account_update", event="DISABLED_UPDATE"),
+    noticed("phone_number_quality_update", event="THROUGHPUT_UPGRADE", display_phone_number="33190000000"),
+    noticed("message_template_status_update", event="DISABLED", **TEMPLATE),
+]
 
 
 async def bodies(engine: AsyncEngine) -> list[bytes]:
@@ -94,6 +121,40 @@ async def test_the_secret_of_an_account_proves_nothing_about_the_number_of_anoth
     with pytest.raises(InvalidSignature):
         await make(SECRET).accept([sign(OWN, hidden)], hidden)
     assert await bodies(engine) == []
+
+
+@pytest.mark.parametrize("body", NOTICES)
+async def test_the_secret_of_an_account_proves_nothing_about_the_waba_of_another(
+    make, engine: AsyncEngine, body
+) -> None:
+    await with_secret(engine, phone_number_id=NUMBER, waba_id="800999")
+    for waba_id in (WABA, None):
+        await with_secret(engine, b"of-another", waba_id=waba_id)
+    with pytest.raises(InvalidSignature):
+        await make(SECRET).accept([sign(OWN, body)], body)
+    assert await bodies(engine) == []
+
+
+async def test_templates_of_another_waba_are_not_reached_by_naming_a_number_of_ones_own(make, engine: AsyncEngine):
+    await with_secret(engine, phone_number_id=NUMBER)
+    body = noticed("message_template_status_update", number=NUMBER, event="DISABLED", **TEMPLATE)
+    with pytest.raises(InvalidSignature):
+        await make(SECRET).accept([sign(OWN, body)], body)
+    assert await bodies(engine) == []
+
+
+@pytest.mark.parametrize("body", NOTICES)
+async def test_a_notice_about_the_waba_of_an_account_is_proven_by_its_secret(make, engine: AsyncEngine, body) -> None:
+    await with_secret(engine, phone_number_id=NUMBER, waba_id=WABA)
+    await make(SECRET).accept([sign(OWN, body)], body)
+    assert await bodies(engine) == [body]
+
+
+async def test_an_account_without_a_waba_hears_about_its_number(make, engine: AsyncEngine) -> None:
+    await with_secret(engine, phone_number_id=NUMBER)
+    body = a_body(errors=[{"code": 131031, "title": "Account has been locked"}])
+    await make(SECRET).accept([sign(OWN, body)], body)
+    assert await bodies(engine) == [body]
 
 
 async def test_accounts_that_share_an_app_may_share_a_delivery(make, engine: AsyncEngine) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID
 from inbox.domain.access import Reach
 from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.ports.records import AppSecret, Owner, Window
+from inbox.ports.templates import TemplateFilter, TemplateRow
 from inbox.ports.views import (
     AccountItem,
     BotProfileRow,
@@ -21,6 +22,7 @@ from inbox.ports.views import (
     MessageItem,
     NoticeItem,
     Outcome,
+    ScheduledItem,
 )
 
 Before: TypeAlias = tuple[datetime, UUID | None]
@@ -63,6 +65,10 @@ class Queries(Protocol):
         """
         ...
 
+    async def scheduled(self, reach: Reach, conversation_id: ConversationId) -> list[ScheduledItem] | None:
+        """What waits for its time, the earliest first. None if there is no such conversation within `reach`."""
+        ...
+
     async def media(self, reach: Reach, message_id: MessageId) -> MediaRow | None:
         """What is known of the file of a message; None if there is no such message within `reach`.
 
@@ -80,6 +86,18 @@ class Queries(Protocol):
 
     async def notices(self, reach: Reach, *, limit: int, before: Before | None) -> list[NoticeItem]:
         """The same of all accounts within `reach`; what belongs to no account is for those who may see everything."""
+        ...
+
+    async def templates(
+        self, account_id: AccountId, wanted: TemplateFilter, *, limit: int, before: Before | None
+    ) -> list[TemplateRow]:
+        """What is known of the templates of the account's WABA, newest first by (created_at, id)."""
+        ...
+
+    async def template(self, account_id: AccountId, template_id: UUID) -> TemplateRow | None: ...
+
+    async def templates_synced_at(self, account_id: AccountId) -> datetime | None:
+        """When the list of the account's WABA was read; None if never."""
         ...
 
     async def bot_profile(self, account_id: AccountId) -> BotProfileRow | None:

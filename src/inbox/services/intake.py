@@ -1,7 +1,7 @@
 """A delivery of Meta arrives: verify, store, answer. Nothing of its meaning is looked at here."""
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -12,6 +12,7 @@ from inbox.domain.errors import (
     Undecodable,
     VerificationFailed,
 )
+from inbox.domain.inbound import AccountNotice, InboundEvent
 from inbox.ports.database import Database
 from inbox.ports.messaging import WebhookCodec
 from inbox.ports.records import AppSecret
@@ -81,16 +82,30 @@ class Intake:
             raise InvalidSignature
 
     def _is_of_account(self, claimed: bytes, body: bytes, secrets: Sequence[AppSecret]) -> bool:
-        """True if the secret of an account proves the body, and the body speaks of no other account's number."""
-        proven = {own.phone_number_id for own in secrets if self._codec.authentic(claimed, body, [own.secret])}
+        """True if the secret of an account proves the body, and the body speaks of no other account."""
+        proven = [own for own in secrets if self._codec.authentic(claimed, body, [own.secret])]
         try:
-            named = {event.phone_number_id for event in self._codec.decode(body, _ANY_TIME)} if proven else set()
+            events = self._codec.decode(body, _ANY_TIME) if proven else []
         except Undecodable:
-            named = set()  # set aside as a whole: it speaks of nobody
-        return bool(proven) and named <= {*proven, None}
+            events = []  # set aside as a whole: it speaks of nobody
+        numbers = {own.phone_number_id for own in proven}
+        wabas = {own.waba_id for own in proven if own.waba_id}
+        return bool(proven) and all(_is_about(event, numbers, wabas) for event in events)
 
     async def _secrets_of_accounts(self) -> Sequence[AppSecret]:
         async def load() -> Sequence[AppSecret]:
             return tuple(await self._database.queries.app_secrets())
 
         return await self._rights.remembered("app_secrets", "all", load, ttl=_SECRETS_SECONDS)
+
+
+def _is_about(event: InboundEvent, numbers: Collection[str], wabas: Collection[str]) -> bool:
+    """True if `event` speaks of one of these numbers, or of one of these WABAs, or of nobody.
+
+    Without a number the WABA decides whose a notice is; what is said of templates goes by it in any case.
+    """
+    if event.phone_number_id is not None and event.phone_number_id not in numbers:
+        return False
+    if not isinstance(event, AccountNotice) or event.waba_id is None or event.waba_id in wabas:
+        return True
+    return event.phone_number_id is not None and event.template is None

@@ -6,6 +6,7 @@ message, in that very conversation. It may come before its message: then it wait
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
@@ -108,7 +109,7 @@ async def apply(
     connection: AsyncConnection,
     amendments: Sequence[Amendment],
     accounts: Mapping[str, UUID],
-    contacts: Mapping[tuple[str, Address], UUID],
+    contacts: Mapping[tuple[str, Address, datetime], UUID],
 ) -> list[Event]:
     """Stores `amendments`; tells those that changed a message that is there."""
     if not amendments:
@@ -117,7 +118,7 @@ async def apply(
         "accounts": [accounts[one.phone_number_id] for one in amendments],
         "wamids": [one.wamid for one in amendments],
         "targets": [one.target for one in amendments],
-        "contacts": [contacts[one.phone_number_id, one.customer] for one in amendments],
+        "contacts": [contacts[one.phone_number_id, one.customer, one.at] for one in amendments],
         "sides": [one.by_business for one in amendments],
         "contents": [None if one.content is None else _encode(one.content).decode() for one in amendments],
         "times": [one.at for one in amendments],

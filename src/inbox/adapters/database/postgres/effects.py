@@ -6,6 +6,7 @@ statuses. Identity links, changes of a number and names of contacts never come h
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -49,13 +50,14 @@ async def apply(
     connection: AsyncConnection,
     effects: Sequence[Placed],
     accounts: Mapping[str, UUID],
-    contacts: Mapping[tuple[str, Address], UUID],
+    contacts: Mapping[tuple[str, Address, datetime], UUID],
 ) -> Done:
     """Applies `effects`, oldest and newest in any order, as often as they come.
 
     `accounts` says of a phone number id whose it is; a notice may name a number that is not in it, because it is found
-    by WABA or display number. `contacts` says of (phone number id, customer) which contact it is, for every customer
-    that an effect names; it is locked. Messages are locked in the order of their ids.
+    by WABA or display number. `contacts` says of (phone number id, customer, time) which contact it is, for every
+    customer that an effect names, because a number changes hands; it is locked. Messages are locked in the order of
+    their ids.
     """
     done = Done()
     known = []
@@ -98,11 +100,11 @@ async def _prefer(
     connection: AsyncConnection,
     preferences: Sequence[Preference],
     accounts: Mapping[str, UUID],
-    contacts: Mapping[tuple[str, Address], UUID],
+    contacts: Mapping[tuple[str, Address, datetime], UUID],
 ) -> None:
     newest: dict[tuple[UUID, UUID, str], Preference] = {}
     for one in preferences:
-        key = (accounts[one.phone_number_id], contacts[one.phone_number_id, one.customer], one.category)
+        key = (accounts[one.phone_number_id], contacts[one.phone_number_id, one.customer, one.at], one.category)
         newest[key] = max(newest.get(key, one), one, key=lambda said: (said.at, said.value, said.detail or ""))
     if not newest:
         return

@@ -6,6 +6,7 @@ person are merged.
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -14,9 +15,10 @@ import msgspec
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inbox.adapters.database.postgres import identity_rows, merging
-from inbox.adapters.database.postgres.identity_rows import Key, Naming
+from inbox.adapters.database.postgres import identity_rows, merging, own_secrets
+from inbox.adapters.database.postgres.identity_rows import Key, Naming, is_of_secret
 from inbox.adapters.database.postgres.merging import Merged
+from inbox.adapters.database.postgres.own_secrets import Ties
 from inbox.domain.contacts import Address, IdentityKind
 from inbox.domain.errors import DatabaseUnavailable
 from inbox.domain.ids import uuid7
@@ -180,9 +182,10 @@ async def resolve(connection: AsyncConnection, sightings: Sequence[Sighting]) ->
     if not sightings:
         return People(contacts=(), numbers={}, merged=Merged())
     claimed: set[Key] = set()
+    named = {(sighting.portfolio, sighting.address) for sighting in sightings}
     for _ in range(_ROUNDS):
-        found = await identity_rows.find(connection, _asked(sightings))
-        places = _grouped(sightings, found)
+        found = await identity_rows.find(connection, _asked(named))
+        places = _grouped(sightings, found, await own_secrets.ties(connection, named, found))
         groups = list({id(group): group for group in places}.values())
         missing = {
             key: (group.id, naming) for group in groups for key, naming in group.keys.items() if key not in found
@@ -203,17 +206,20 @@ async def resolve(connection: AsyncConnection, sightings: Sequence[Sighting]) ->
     numbers |= await _add(connection, [group for group in groups if not group.known])
     await _tell(connection, groups)
     grown |= set(merged.contacts.values())
+    if merged.contacts:
+        await identity_rows.show_usernames(connection, grown)
     if grown:
         numbers |= await identity_rows.renumber(connection, grown)
     return People(contacts=[group.id for group in places], numbers=numbers, merged=merged)
 
 
-def _asked(sightings: Sequence[Sighting]) -> set[Key]:
-    distinct = {(sighting.portfolio, sighting.address) for sighting in sightings}
-    return {key for portfolio, address in distinct for key in identity_rows.keys_of(portfolio, address)}
+def _asked(named: AbstractSet[tuple[str, Address]]) -> set[Key]:
+    keys = {key for portfolio, address in named for key in identity_rows.keys_of(portfolio, address)}
+    of_secrets = [(portfolio, address.wa_id) for portfolio, address in named if is_of_secret(portfolio)]
+    return keys | {identity_rows.former_phone(portfolio, wa_id) for portfolio, wa_id in of_secrets if wa_id}
 
 
-def _grouped(sightings: Sequence[Sighting], found: Mapping[Key, Row[Any]]) -> list[_Group]:
+def _grouped(sightings: Sequence[Sighting], found: Mapping[Key, Row[Any]], ties: Ties) -> list[_Group]:
     """The person of each sighting: sightings that share a key, or a stored contact, are of one."""
     same = _Same()
     given_up = {key for key in found if key.kind is IdentityKind.FORMER_PHONE}
@@ -224,7 +230,7 @@ def _grouped(sightings: Sequence[Sighting], found: Mapping[Key, Row[Any]]) -> li
         place = (sighting.portfolio, sighting.address, was_given_up)
         names = known.get(place)
         if names is None:
-            names = known[place] = _names(sighting, was_given_up=was_given_up)
+            names = known[place] = ties.believed(_names(sighting, was_given_up=was_given_up))
             _join(same, names, found)
         if sighting.person is not None:
             same.join(names[0][0], f"person {sighting.person}")
@@ -249,7 +255,7 @@ def _join(same: _Same, names: _Names, found: Mapping[Key, Row[Any]]) -> None:
         same.join(first, key)
         if (row := found.get(key)) is not None:
             same.join(first, row.contact_id)
-        if key.kind is IdentityKind.BSUID:
+        if key.kind is IdentityKind.BSUID and not is_of_secret(key.portfolio):
             same.join(first, key.value)
 
 
@@ -257,16 +263,16 @@ def _was_given_up(sighting: Sighting, found: Mapping[Key, Row[Any]]) -> bool:
     """True if the number belonged to somebody else when the item was made: to who gave it up later."""
     if sighting.at is None or not sighting.address.wa_id:
         return False
-    row = found.get(identity_rows.phone(sighting.address.wa_id, IdentityKind.FORMER_PHONE))
+    row = found.get(identity_rows.former_phone(sighting.portfolio, sighting.address.wa_id))
     return row is not None and sighting.at <= row.valid_until
 
 
 def _names(sighting: Sighting, *, was_given_up: bool) -> _Names:
-    keys = list(identity_rows.keys_of(sighting.portfolio, sighting.address).items())
-    if not was_given_up:
-        return keys
+    keys = identity_rows.keys_of(sighting.portfolio, sighting.address).items()
     return [
-        (key._replace(kind=IdentityKind.FORMER_PHONE), written) if key.kind is IdentityKind.PHONE else (key, written)
+        (identity_rows.former_phone(sighting.portfolio, key.value), written)
+        if was_given_up and key.kind is IdentityKind.PHONE
+        else (key, written)
         for key, written in keys
     ]
 
@@ -348,7 +354,8 @@ async def _add(connection: AsyncConnection, groups: Sequence[_Group]) -> dict[UU
     if not groups:
         return {}
     numbers = [group.number() for group in groups]
-    values = {**_told(groups), "numbers": numbers}
+    first = dict(zip(reversed(numbers), reversed(groups), strict=True))
+    values = {**_told(list(first.values())), "numbers": list(first)}
     stored = {row.whatsapp_number: row.id for row in (await connection.execute(_ADD, values)).all()}
     taken: dict[UUID, UUID] = {}
     for group, number in zip(groups, numbers, strict=True):

@@ -17,6 +17,8 @@ from inbox.domain.contacts import Address, IdentityKind, phone_key
 
 EVERYWHERE: Final = ""
 """The portfolio of phone numbers, and of accounts whose portfolio nobody named."""
+OF_SECRET: Final = "secret "  # noqa: S105 - the beginning of a name
+"""How the portfolio begins of accounts with an app secret of their own (`own_secrets`)."""
 
 _FIND: Final = text("""
 select i.portfolio, i.kind, i.value, i.contact_id, i.written, i.seen_at, i.valid_until, c.xmin::text as version,
@@ -78,15 +80,16 @@ with named as (
 select contact_id from moved union select contact_id from before
 """)
 
-_SHOW_USERNAMES: Final = text("""
+# What was said under a secret of an account's own is shown only if nothing else was.
+_SHOW_USERNAMES: Final = text(f"""
 update contacts c set username = n.username
 from (
   select k.id, (select i.value from contact_identities i where i.contact_id = k.id and i.kind = 'username'
-                order by i.seen_at desc, i.value limit 1) as username
+                order by starts_with(i.portfolio, '{OF_SECRET}'), i.seen_at desc, i.value limit 1) as username
   from contacts k where k.id = any(cast(:ids as uuid[]))
 ) n
 where c.id = n.id and c.username is distinct from n.username
-""")
+""")  # noqa: S608 - a constant of ours
 
 _RENUMBER: Final = text("""
 with best as (
@@ -132,21 +135,31 @@ class Naming(NamedTuple):
     written: str | None
 
 
-def phone(wa_id: str, kind: IdentityKind = IdentityKind.PHONE) -> Key:
-    return Key(EVERYWHERE, kind, phone_key(wa_id))
+def phone(wa_id: str) -> Key:
+    return Key(EVERYWHERE, IdentityKind.PHONE, phone_key(wa_id))
+
+
+def former_phone(portfolio: str, wa_id: str) -> Key:
+    """A number that was given up; who heard it under a secret of an account's own keeps it to themselves."""
+    return Key(portfolio if is_of_secret(portfolio) else EVERYWHERE, IdentityKind.FORMER_PHONE, phone_key(wa_id))
+
+
+def is_of_secret(portfolio: str) -> bool:
+    return portfolio.startswith(OF_SECRET)
 
 
 def keys_of(portfolio: str, address: Address) -> dict[Key, str | None]:
     """The keys that find a contact, with the form they were written in. A username finds nobody: it can be given away.
 
-    A number that was given up is asked for by `find` beside the number itself.
+    A number that was given up is asked for by `find` beside the number itself. A parent id joins several ids, so it
+    is not taken from accounts with a secret of their own.
     """
     keys: dict[Key, str | None] = {}
     if address.wa_id:
         keys[phone(address.wa_id)] = address.wa_id
     if address.bsuid:
         keys[Key(portfolio, IdentityKind.BSUID, address.bsuid)] = None
-    if address.parent_bsuid:
+    if address.parent_bsuid and not is_of_secret(portfolio):
         keys[Key(portfolio, IdentityKind.PARENT_BSUID, address.parent_bsuid)] = None
     return keys or {Key(EVERYWHERE, IdentityKind.PHONE, ""): ""}
 

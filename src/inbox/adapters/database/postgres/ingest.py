@@ -5,7 +5,7 @@ does not matter.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -30,6 +30,7 @@ from inbox.adapters.database.postgres.identities import People, Sighting
 from inbox.adapters.database.postgres.lanes import ENQUEUE_TIMERS
 from inbox.adapters.database.postgres.merging import Merged
 from inbox.adapters.database.postgres.notices import HeardNotice
+from inbox.adapters.database.postgres.own_secrets import PORTFOLIO
 from inbox.adapters.database.postgres.statuses import NewStatus
 from inbox.domain.bot import wakes_bot
 from inbox.domain.contacts import Address
@@ -53,11 +54,11 @@ from inbox.kit.paging import format_time
 from inbox.ports.records import Applied, InboundBatch, Placed
 
 # A number is marked as alive every ten seconds at most: its row must not be what everybody waits for.
-_ACCOUNTS: Final = text("""
-select phone_number_id, id, coalesce(portfolio_id, '') as portfolio, now() as now,
+_ACCOUNTS: Final = text(f"""
+select phone_number_id, id, {PORTFOLIO} as portfolio, now() as now,
        coalesce(last_webhook_at < now() - interval '10 s', true) as is_stale
-from whatsapp_accounts where phone_number_id = any(cast(:numbers as text[]))
-""")
+from whatsapp_accounts a where phone_number_id = any(cast(:numbers as text[]))
+""")  # noqa: S608 - a constant of ours
 
 _ALIVE: Final = text("""
 with stale as (
@@ -104,7 +105,7 @@ class _World(msgspec.Struct, frozen=True, kw_only=True):
 
     accounts: dict[str, Row[Any]]
     people: People
-    contacts: dict[tuple[str, Address], UUID]
+    contacts: dict[tuple[str, Address, datetime], UUID]
     merged: list[Merged]
 
     @property
@@ -135,16 +136,17 @@ async def apply(connection: AsyncConnection, batch: InboundBatch, outcomes: Deli
     world = await _people(connection, accounts, arrived, batch.effects)
     owners = await _owners(connection, arrived, world.people)
     ops = [OpId.parse(status.op_id) for status in batch.statuses]
-    referred = await windows.lock_referred(connection, batch.statuses, ops)
+    concerned, is_refused = await windows.lock(connection, batch.statuses, ops)
     stored = await _store(connection, arrived, owners, world.threads)
     amended = await effects.amend(connection, [one.stored for one in stored.fresh]) if stored.fresh else []
     done = await effects.apply(
         connection, _others(batch.effects), {number: row.id for number, row in accounts.items()}, world.contacts
     )
     heard = await statuses.hear(connection, batch.statuses, ops)
-    await windows.renew(connection, referred)
+    await windows.renew(connection, concerned)
+    closed = await windows.close(connection, concerned) if is_refused else []
     signals = await _enqueue(connection, stored, batch.quiet_for, accounts)
-    events = stored.events + amended + done.events + heard.events
+    events = stored.events + amended + done.events + heard.events + closed
     for merged in world.merged:
         told, woken = await merging.finish(connection, merged)
         events += told
@@ -186,11 +188,11 @@ async def _people(
     ]
     merged = await number_changes.apply(connection, changes) if changes else []
     sightings = [_sighting(arrival.portfolio, arrival.message) for arrival in arrived]
-    named: list[tuple[str, Address]] = []
+    named: list[tuple[str, Address, datetime]] = []
     for effect in known:
         if effect.phone_number_id is None or (address := _customer(effect)) is None:
             continue
-        named.append((effect.phone_number_id, address))
+        named.append((effect.phone_number_id, address, effect.at))
         sightings.append(_mention(accounts[effect.phone_number_id].portfolio, address, effect))
     sightings += [_sighting(arrival.portfolio, other) for arrival in arrived for other in arrival.others]
     people = await identities.resolve(connection, sightings)
@@ -216,7 +218,7 @@ async def _store(
         rows = await arrivals.count(connection, arrived, owners, stored.fresh)
     changed = {one.owner for one in stored.fresh}
     stored.events += [_told(one) for one in stored.fresh if _is_told(one)]
-    stored.events += [_updated(row) for row in rows if row.id in changed]
+    stored.events += [windows.updated(row) for row in rows if row.id in changed]
     awake = {one.owner for one in stored.fresh if _wakes(one)}
     stored.awake = sorted((row for row in rows if row.bot_enabled and row.id in awake), key=lambda row: str(row.id))
     if outgoing := [one for one in stored.fresh if not one.arrival.message.source.is_inbound]:
@@ -225,6 +227,7 @@ async def _store(
         stored.events += told
     referring = {owner for arrival, owner in zip(arrived, owners, strict=True) if _may_be_free(arrival)}
     await windows.renew(connection, referring | threads)
+    stored.events += await windows.close(connection, threads)
     return stored
 
 
@@ -324,19 +327,6 @@ def _told(one: Fresh) -> Event:
             "direction": "inbound" if message.source.is_inbound else "outbound",
             "message_type": message_type(message.content),
             "timestamp": format_time(one.arrival.earliest),
-        },
-    )
-
-
-def _updated(row: Row[Any]) -> Event:
-    return Event(
-        account_id=AccountId(row.account_id),
-        conversation_id=ConversationId(row.id),
-        kind="conversation.updated",
-        body={
-            "unread_count": row.unread_count,
-            "updated_at": format_time(row.updated_at),
-            "window_expires_at": row.window_expires_at and format_time(row.window_expires_at),
         },
     )
 

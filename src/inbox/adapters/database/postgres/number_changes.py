@@ -1,7 +1,11 @@
 """A customer is reached at another number, or under another id: the contact goes along, with its thread.
 
-What they gave up stays theirs for messages up to that time, so it does not matter whether the change or the messages
-come first. Whoever gets the old number later is somebody else.
+What they gave up stays theirs for messages up to that time, so it does not matter whether the change or their messages
+come first. Whoever gets the old number later is somebody else, with one exception: if they write before the change
+arrives, and the contact was known under that number, that message is in the old owner's thread and stays there, because
+nothing told the two apart. What they write afterwards is in a thread of their own.
+
+An account with a secret of its own moves nobody whom others know (`own_secrets`): then the new number is somebody new.
 """
 
 from collections.abc import Sequence
@@ -12,10 +16,11 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inbox.adapters.database.postgres import identities, identity_rows
+from inbox.adapters.database.postgres import identities, identity_rows, own_secrets
 from inbox.adapters.database.postgres.identities import Sighting
+from inbox.adapters.database.postgres.identity_rows import is_of_secret
 from inbox.adapters.database.postgres.merging import Merged
-from inbox.domain.contacts import Address, phone_key
+from inbox.domain.contacts import Address, IdentityKind, phone_key
 from inbox.domain.inbound import IdentityChange
 
 _A_SECOND: Final = timedelta(seconds=1)
@@ -32,7 +37,7 @@ with gone as (
   where portfolio = '' and kind = 'phone' and value = :value and contact_id = :contact returning written, seen_at
 ), given as (
   insert into contact_identities (portfolio, kind, value, contact_id, written, seen_at, valid_until)
-  select '', 'former_phone', cast(:value as text), cast(:contact as uuid),
+  select cast(:portfolio as text), 'former_phone', cast(:value as text), cast(:contact as uuid),
          coalesce((select written from gone), cast(:written as text)),
          coalesce((select seen_at from gone), cast(:before as timestamptz)), cast(:at as timestamptz)
   on conflict (portfolio, kind, value) do update
@@ -41,6 +46,15 @@ with gone as (
   returning contact_id
 )
 update contacts set is_listed = is_listed where id = :contact
+""")
+
+# Nothing else to be shown under, or somebody else is: the next owner of the number must not find this contact.
+_HIDE: Final = text("""
+update contacts k set whatsapp_number = k.id::text
+where k.id = :contact and not exists (
+  select from contact_identities i
+  where i.contact_id = k.id and i.kind in ('phone', 'bsuid') and k.whatsapp_number in (i.value, i.written)
+)
 """)
 
 
@@ -53,15 +67,28 @@ async def apply(connection: AsyncConnection, changes: Sequence[tuple[str, Identi
 async def _change(connection: AsyncConnection, portfolio: str, change: IdentityChange) -> Merged:
     gone = _given_up(change)
     sightings = [Sighting(portfolio=portfolio, address=change.new, at=change.at, is_listed=False, person="same")]
+    if is_of_secret(portfolio) and not await _is_theirs(connection, portfolio, change):
+        return (await identities.resolve(connection, sightings)).merged
     if (before := await _before(connection, change, gone)).key:
         sightings.append(msgspec.structs.replace(sightings[0], address=before, at=change.at - _A_SECOND))
     people = await identities.resolve(connection, sightings)
     contact = people.contacts[0]
     if gone is not None:
         values = {"value": gone, "written": change.old.wa_id, "contact": contact, "at": change.at}
-        await connection.execute(_GIVE_UP, {**values, "before": change.at - _A_SECOND})
+        former = identity_rows.former_phone(portfolio, gone)
+        await connection.execute(_GIVE_UP, {**values, "portfolio": former.portfolio, "before": change.at - _A_SECOND})
         await identity_rows.renumber(connection, [contact])
+        await connection.execute(_HIDE, {"contact": contact})
     return people.merged
+
+
+async def _is_theirs(connection: AsyncConnection, portfolio: str, change: IdentityChange) -> bool:
+    """True if nobody else knows whom the change is about: they have these two numbers only, and lose one of them."""
+    keys = identity_rows.keys_of(portfolio, change.old) | identity_rows.keys_of(portfolio, change.new)
+    phones = [key.value for key in keys if key.kind is IdentityKind.PHONE]
+    former = [identity_rows.former_phone(portfolio, value) for value in phones]
+    known = {row.contact_id for row in (await identity_rows.find(connection, [*keys, *former])).values()}
+    return known == await own_secrets.theirs(connection, portfolio, known, phones=phones)
 
 
 def _given_up(change: IdentityChange) -> str | None:

@@ -1,6 +1,8 @@
 """Reads for screens: autocommitted, one statement each, in the shape that is shown."""
 
+from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import text
@@ -12,12 +14,14 @@ from inbox.adapters.database.postgres.conversations import ROW_COLUMNS, preferen
 from inbox.adapters.database.postgres.notices import NoticeQueries
 from inbox.adapters.database.postgres.old_rows import OLD_TEXT, readable
 from inbox.adapters.database.postgres.reading import AnyRow, Reader, position
+from inbox.adapters.database.postgres.templates import TemplateQueries
 from inbox.adapters.database.postgres.times import shown
 from inbox.domain.access import Reach
 from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.kit.sealing import Sealer
 from inbox.ports.queries import Before
 from inbox.ports.records import AppSecret, Owner, Window
+from inbox.ports.templates import TemplateFilter, TemplateRow
 from inbox.ports.views import (
     AccountItem,
     BotProfileRow,
@@ -30,6 +34,7 @@ from inbox.ports.views import (
     MoreOfMessage,
     NoticeItem,
     Outcome,
+    ScheduledItem,
     StoredFile,
 )
 
@@ -42,7 +47,7 @@ _NO_TOKENS: Final = frozenset({"", "legacy-verify"})
 
 # `(account = any(:accounts)) <> :everywhere` is a `Reach`: all accounts but these, or these only.
 ACCOUNTS: Final = text("""
-select id, name, slug, phone_number, phone_number_id from whatsapp_accounts
+select id, name, slug, phone_number, phone_number_id, read_receipts, typing_indicators from whatsapp_accounts
 where is_active and (id = any(:accounts)) <> :everywhere
 order by name, id
 """)
@@ -53,7 +58,8 @@ select id from whatsapp_accounts where verify_token_digest = any(:digests) order
 """)
 # Deliveries for accounts that are not active are taken too.
 _APP_SECRETS: Final = text("""
-select id, phone_number_id, app_secret_sealed from whatsapp_accounts where app_secret_sealed is not null order by id
+select id, phone_number_id, waba_id, app_secret_sealed
+from whatsapp_accounts where app_secret_sealed is not null order by id
 """)
 _OWNER: Final = text("select account_id, id from conversations where id = :id")
 
@@ -83,14 +89,16 @@ MESSAGES: Final = text(f"""
 select m.id, m.conversation_id, m.direction, m.content_text, m."timestamp", m.wa_message_id, m.message_type, m.status,
        m.media_id, m.media_mime_type, m.media_filename, m.error_message, m.actor, m.client_id, m.delivery_state,
        m.content::text as content,
-       case when num_nonnulls(m.reply_to_wamid, m.media_id, m.amended_at, m.revoked_at, m.context, r.found) > 0 then
+       case when num_nonnulls(
+         m.reply_to_wamid, m.media_id, m.amended_at, m.revoked_at, m.context, m.send_at, r.found) > 0 then
          json_build_object(
            'reply_to_wamid', m.reply_to_wamid, 'edited_at', {shown("m.amended_at")},
            'revoked_at', {shown("m.revoked_at")}, 'context', m.context - 'identity_key_hash',
            'reactions', coalesce(r.found, '[]'),
            'reply_to_message_id', (select q.id from messages q where q.wa_message_id = m.reply_to_wamid
                                      and q.conversation_id = m.conversation_id limit 1),
-           'media_state', (select f.state from media_files f where f.message_id = m.id))::text
+           'media_state', (select f.state from media_files f where f.message_id = m.id),
+           'scheduled_at', {shown("m.send_at")})::text
        end as more,
        {OLD_TEXT} as is_old
 from conversations c left join lateral (
@@ -101,7 +109,7 @@ select m.id, m.conversation_id, case when m.direction = 'outbound' then 'outboun
             when m.status in ('pending', 'sent', 'delivered', 'read', 'failed') then m.status
             else 'sent' end as status,
        m.media_id, m.media_mime_type, m.media_filename, m.error_message, m.author as actor, m.client_id,
-       o.state as delivery_state, m.content, m.reply_to_wamid, m.amended_at, m.revoked_at, m.context
+       o.state as delivery_state, m.content, m.reply_to_wamid, m.amended_at, m.revoked_at, m.context, o.send_at
 from messages m left join outbox o on o.id = m.id and o.account_id = c.account_id
 where m.conversation_id = c.id and (m.account_id = c.account_id or m.account_id is null)
   and (m."timestamp", m.id) < (:at, :id) and (m.message_type is distinct from 'reaction' or o.id is null)
@@ -117,6 +125,17 @@ limit :limit
 where c.id = :conversation_id and (c.account_id = any(:accounts)) <> :everywhere
 """)  # noqa: S608 - a constant of ours
 
+# One row without a message for a conversation in which nothing waits, none for one out of reach.
+_SCHEDULED: Final = text(f"""
+select m.id, m.conversation_id, {shown("o.send_at")} as scheduled_at, {shown('m."timestamp"')} as "timestamp",
+       m.message_type, m.content_text, m.content::text as content, m.client_id, m.reply_to_wamid
+from conversations c
+left join (outbox o join messages m on m.id = o.id)
+  on o.conversation_id = c.id and o.account_id = c.account_id and o.state = 'scheduled'
+where c.id = :conversation_id and (c.account_id = any(:accounts)) <> :everywhere
+order by o.send_at, m.id
+""")  # noqa: S608 - a constant of ours
+
 # Old messages have no account and are reached through their conversation; broken ones have neither.
 _OF_A_MESSAGE: Final = """
 from messages m left join conversations c
@@ -127,7 +146,7 @@ _OWNER_OF_MESSAGE: Final = text(f"select c.account_id, c.id {_OF_A_MESSAGE} wher
 MEDIA: Final = text(f"""
 select coalesce(c.account_id, m.account_id) as account_id, c.id as conversation_id, m.message_type, m.media_id,
        m.media_mime_type as mime_type, m.media_filename as filename,
-       f.size, f.mime_type as stored_type, encode(f.sha256, 'hex') as sha256
+       f.size, f.mime_type as stored_type, encode(f.sha256, 'hex') as sha256, f.upload_id
 {_OF_A_MESSAGE} left join media_files f on f.message_id = m.id and f.state = 'stored' and m.revoked_at is null
 where m.id = :id and coalesce(coalesce(c.account_id, m.account_id) = any(:accounts), false) <> :everywhere
 """)
@@ -153,6 +172,7 @@ class PostgresQueries:
     def __init__(self, reader: Reader, sealer: Sealer) -> None:
         self._read = reader
         self._notices = NoticeQueries(reader)
+        self._templates = TemplateQueries(reader)
         self._sealer = sealer
 
     async def accounts(self, reach: Reach) -> list[AccountItem]:
@@ -194,6 +214,10 @@ class PostgresQueries:
         # The join promises no order, although it keeps that of its inner side.
         return sorted(found, key=lambda item: (item.timestamp, item.id)) if rows else None
 
+    async def scheduled(self, reach: Reach, conversation_id: ConversationId) -> list[ScheduledItem] | None:
+        rows = await self._read.rows(_SCHEDULED, conversation_id=conversation_id, **_within(reach))
+        return [_waiting(row) for row in rows if row.id is not None] if rows else None
+
     async def contacts(self, search: str | None, *, limit: int, before: Before | None) -> list[ContactItem]:
         rows = await self._read.rows(CONTACTS, **matching(search), limit=limit, **position(before))
         return [item_of(row) for row in rows]
@@ -203,6 +227,17 @@ class PostgresQueries:
 
     async def notices(self, reach: Reach, *, limit: int, before: Before | None) -> list[NoticeItem]:
         return await self._notices.within(reach, limit=limit, before=before)
+
+    async def templates(
+        self, account_id: AccountId, wanted: TemplateFilter, *, limit: int, before: Before | None
+    ) -> list[TemplateRow]:
+        return await self._templates.within(account_id, wanted, limit=limit, before=before)
+
+    async def template(self, account_id: AccountId, template_id: UUID) -> TemplateRow | None:
+        return await self._templates.one(account_id, template_id)
+
+    async def templates_synced_at(self, account_id: AccountId) -> datetime | None:
+        return await self._templates.synced_at(account_id)
 
     async def bot_profile(self, account_id: AccountId) -> BotProfileRow | None:
         row = await self._read.row(SHOWN_PROFILE, account_id=account_id)
@@ -237,7 +272,7 @@ class PostgresQueries:
             self._sealer.open(row.app_secret_sealed, table=TABLE, column=APP_SECRET, row_id=row.id) for row in rows
         )
         return [
-            AppSecret(phone_number_id=row.phone_number_id, secret=secret.encode())
+            AppSecret(phone_number_id=row.phone_number_id, secret=secret.encode(), waba_id=row.waba_id)
             for row, secret in zip(rows, opened, strict=True)
         ]
 
@@ -266,6 +301,10 @@ def _bubble(row: AnyRow) -> MessageItem:
     return item
 
 
+def _waiting(row: AnyRow) -> ScheduledItem:
+    return ScheduledItem(**{**row._asdict(), "content": msgspec.Raw(row.content.encode())})
+
+
 def _few(more: MoreOfMessage) -> tuple[object, ...]:
     """The fields of a `MessageItem` that few messages have."""
     reactions = more.reactions
@@ -277,4 +316,5 @@ def _few(more: MoreOfMessage) -> tuple[object, ...]:
         tuple(sorted(reactions, key=lambda one: (one.at, one.sender))) if reactions else reactions,
         more.reply_to_message_id,
         more.media_state,
+        more.scheduled_at,
     )

@@ -1,0 +1,298 @@
+"""What the holder of one account's app secret says of people is no news for the other accounts."""
+
+import itertools
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from builders import NOON, an_account, execute
+from inbox.adapters.database.postgres.transaction import PostgresDatabase
+from inbox.domain.accounts import Channel
+from inbox.domain.contacts import Address
+from inbox.domain.ids import ContactId, uuid7
+from postgres.identity_scene import (
+    BSUID,
+    OTHER_BSUID,
+    OTHER_PHONE,
+    PHONE,
+    change,
+    happens,
+    link,
+    one_by_one,
+    people,
+    said,
+    threads,
+    who,
+)
+from postgres.ingest_scene import SECOND
+
+HOUR = timedelta(hours=1)
+Deliver: TypeAlias = Callable[..., Awaitable[Any]]
+THIRD_PHONE = "33611112222"
+FOURTH_PHONE = "33633334444"
+
+
+async def with_secret(engine: AsyncEngine, waba_id: str | None = None) -> Channel:
+    """An account with an app secret of its own; nothing here opens it."""
+    found = await an_account(engine)
+    await execute(
+        engine,
+        "update whatsapp_accounts set app_secret_sealed = 'sealed', waba_id = :waba_id where id = :id",
+        waba_id=waba_id,
+        id=found.account_id,
+    )
+    return found
+
+
+@pytest.fixture
+async def tenant(engine: AsyncEngine) -> Channel:
+    return await with_secret(engine)
+
+
+async def threads_of(engine: AsyncEngine, account: Channel) -> dict[str, int]:
+    """How many messages each thread holds, by the number that is written to."""
+    return {row.client_number: len(row.texts) for row in await threads(engine) if row.account_id == account.account_id}
+
+
+# --- of other accounts ------------------------------------------------------------------------------------------------
+
+
+async def test_a_thread_of_another_account_does_not_follow_a_change_of_number(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel, tenant: Channel
+) -> None:
+    await one_by_one(
+        database,
+        said(account, who(PHONE)),
+        said(tenant, who(PHONE), at=NOON + SECOND),
+        change(tenant, who(PHONE), who(OTHER_PHONE), at=NOON + HOUR),
+        said(tenant, who(OTHER_PHONE), at=NOON + 2 * HOUR),
+        said(account, who(PHONE), at=NOON + 3 * HOUR),
+    )
+    assert await threads_of(engine, account) == {PHONE: 2}
+    assert await threads_of(engine, tenant) == {PHONE: 1, OTHER_PHONE: 1}
+
+
+@pytest.mark.parametrize("deliver", [happens, one_by_one])
+async def test_one_id_with_two_numbers_makes_no_one_person_of_two(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel, tenant: Channel, deliver: Deliver
+) -> None:
+    await happens(database, said(account, who(PHONE)), said(account, who(OTHER_PHONE)))
+    items = [
+        said(tenant, who(PHONE, BSUID), at=NOON + HOUR),
+        link(tenant, who(OTHER_PHONE, BSUID), at=NOON + HOUR),
+        said(tenant, who(None, BSUID), at=NOON + HOUR),
+    ]
+    await deliver(database, *items)
+    assert await threads_of(engine, account) == {PHONE: 1, OTHER_PHONE: 1}
+    assert await threads_of(engine, tenant) == {PHONE: 2}
+
+
+async def test_the_id_under_which_another_account_writes_to_somebody_gets_no_number(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel, tenant: Channel
+) -> None:
+    await one_by_one(
+        database,
+        said(account, who(None, BSUID)),
+        said(tenant, who(None, BSUID), at=NOON + SECOND),
+        said(tenant, who(PHONE, BSUID), at=NOON + HOUR),
+        said(account, who(None, BSUID), at=NOON + 2 * HOUR),
+    )
+    assert await threads_of(engine, account) == {BSUID: 2}
+
+
+@pytest.mark.parametrize("deliver", [happens, one_by_one])
+async def test_what_was_said_before_another_account_knew_somebody_leads_nobody_astray(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel, tenant: Channel, deliver: Deliver
+) -> None:
+    await one_by_one(
+        database,
+        said(tenant, who(PHONE, BSUID), at=NOON + 7 * HOUR),
+        change(tenant, who(PHONE), who(OTHER_PHONE), at=NOON + 900 * HOUR),
+        said(tenant, who(THIRD_PHONE, OTHER_BSUID)),
+        change(tenant, who(None, OTHER_BSUID), who(FOURTH_PHONE, OTHER_BSUID), at=NOON + SECOND),
+    )
+    items = [said(account, who(number), at=NOON) for number in (PHONE, OTHER_PHONE, THIRD_PHONE)]
+    await deliver(database, *items)
+    assert await threads_of(engine, account) == {PHONE: 1, OTHER_PHONE: 1, THIRD_PHONE: 1}
+
+
+async def test_the_card_that_people_named_keeps_its_number(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel, tenant: Channel
+) -> None:
+    async with database.transaction() as tx:
+        await tx.contacts.add(ContactId(uuid7()), PHONE, "Awa")
+    await one_by_one(database, said(tenant, who(PHONE)), change(tenant, who(PHONE), who(OTHER_PHONE), at=NOON + HOUR))
+    assert {row.whatsapp_number: row.display_name for row in await people(engine)} == {PHONE: "Awa", OTHER_PHONE: None}
+
+
+async def test_a_username_is_neither_taken_nor_shown_instead_of_another(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel, tenant: Channel
+) -> None:
+    await one_by_one(
+        database,
+        said(account, who(PHONE, BSUID, username="awa")),
+        said(tenant, who(OTHER_PHONE, username="awa"), at=NOON + HOUR),
+        said(tenant, who(PHONE, username="mallory"), at=NOON + HOUR),
+    )
+    assert {row.whatsapp_number: row.username for row in await people(engine)} == {PHONE: "awa", OTHER_PHONE: "awa"}
+
+
+async def test_accounts_of_two_secrets_are_strangers_too(
+    database: PostgresDatabase, engine: AsyncEngine, tenant: Channel
+) -> None:
+    other = await with_secret(engine, waba_id="800999")
+    await one_by_one(
+        database,
+        said(other, who(PHONE, BSUID)),
+        change(tenant, who(PHONE, BSUID), who(OTHER_PHONE, BSUID), at=NOON + HOUR),
+        said(tenant, who(OTHER_PHONE, BSUID), at=NOON + 2 * HOUR),
+        said(other, who(None, BSUID), at=NOON + 3 * HOUR),
+    )
+    assert await threads_of(engine, other) == {PHONE: 2}
+    assert await threads_of(engine, tenant) == {OTHER_PHONE: 1}
+
+
+NUMBERS = (PHONE, OTHER_PHONE, THIRD_PHONE)
+IDS = (BSUID, OTHER_BSUID)
+NAMES = [*map(who, NUMBERS), *(who(None, one) for one in IDS), *itertools.starmap(who, itertools.product(NUMBERS, IDS))]
+
+
+def honest(account: Channel) -> list[Any]:
+    """Two customers, of whom one changes their number; the third number is a stranger's."""
+    return [
+        said(account, who(None, BSUID), at=NOON, wamid="b1"),
+        said(account, who(PHONE), at=NOON + HOUR, wamid="b2"),
+        said(account, who(PHONE, BSUID), at=NOON + 2 * HOUR, wamid="b3"),
+        said(account, who(OTHER_PHONE), at=NOON + 3 * HOUR, wamid="b4"),
+        change(account, who(OTHER_PHONE), who(THIRD_PHONE), at=NOON + 4 * HOUR),
+        said(account, who(THIRD_PHONE, OTHER_BSUID), at=NOON + 5 * HOUR, wamid="b5"),
+        said(account, who(None, OTHER_BSUID), at=NOON + 6 * HOUR, wamid="b6"),
+    ]
+
+
+Forgery: TypeAlias = tuple[str, Address, Address, datetime]
+Script: TypeAlias = list[tuple[Forgery | None, bool]]
+"""Forgeries, or None for the next honest item; True where a batch ends."""
+FORGERIES = st.tuples(
+    st.sampled_from(["said", "link", "change"]),
+    st.sampled_from(NAMES),
+    st.sampled_from(NAMES),
+    st.integers(-9, 9).map(lambda hours: NOON + hours * HOUR),
+)
+
+
+@st.composite
+def scripts(draw: st.DrawFn) -> Script:
+    forged = draw(st.lists(FORGERIES, min_size=1, max_size=14))
+    order = draw(st.permutations([True] * 6 + [False] * len(forged)))
+    rest = iter(forged)
+    return [(None if is_honest else next(rest), draw(st.booleans())) for is_honest in order]
+
+
+def forged(tenant: Channel, forgery: Forgery) -> Any:  # noqa: ANN401 - any item
+    kind, old, new, at = forgery
+    match kind:
+        case "said":
+            return said(tenant, old, at=at)
+        case "link":
+            return link(tenant, old, at=at)
+        case _:
+            return change(tenant, old, new, at=at)
+
+
+async def forget_everybody(engine: AsyncEngine) -> None:
+    for table in ("messages", "conversations", "contact_identities", "contacts"):
+        await execute(engine, f"delete from {table}")  # noqa: S608 - the names above
+
+
+@pytest.mark.timeout(600)
+@given(script=scripts())
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+async def test_whatever_is_forged_the_threads_of_others_are_as_if_nothing_had_been_said(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel, tenant: Channel, script: Script
+) -> None:
+    await forget_everybody(engine)
+    true, batch = iter(honest(account)), []
+    for forgery, is_last in [*script, (None, True)]:
+        batch.append(next(true) if forgery is None else forged(tenant, forgery))
+        if is_last:
+            await happens(database, *batch)
+            batch = []
+    assert await threads_of(engine, account) == {PHONE: 3, THIRD_PHONE: 3}
+
+
+# --- of its own -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (0, 2, 1), (2, 1, 0)])
+async def test_a_customer_of_the_account_alone_takes_their_thread_along(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel, tenant: Channel, order: tuple[int, ...]
+) -> None:
+    items: list[Any] = [
+        said(tenant, who(PHONE, BSUID), at=NOON),
+        change(tenant, who(PHONE, BSUID), who(OTHER_PHONE, OTHER_BSUID), at=NOON + HOUR),
+        said(tenant, who(OTHER_PHONE, OTHER_BSUID), at=NOON + 2 * HOUR),
+    ]
+    await one_by_one(database, *(items[n] for n in order))
+    assert await threads_of(engine, tenant) == {OTHER_PHONE: 2}
+
+
+async def test_a_customer_without_a_number_gets_theirs(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel, tenant: Channel
+) -> None:
+    await happens(database, said(tenant, who(None, BSUID)))
+    assert await threads_of(engine, tenant) == {BSUID: 1}
+    await happens(database, said(account, who(OTHER_PHONE)), said(tenant, who(PHONE, BSUID), at=NOON + SECOND))
+    await happens(database, said(tenant, who(None, BSUID), at=NOON + HOUR))
+    assert await threads_of(engine, tenant) == {PHONE: 3}
+
+
+async def test_a_thread_without_a_number_joins_that_of_the_number_whoever_knows_it(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel, tenant: Channel
+) -> None:
+    await one_by_one(
+        database,
+        said(account, who(PHONE)),
+        said(tenant, who(PHONE), at=NOON + SECOND),
+        said(tenant, who(None, BSUID), at=NOON + 2 * SECOND),
+        said(tenant, who(PHONE, BSUID), at=NOON + HOUR),
+    )
+    assert (await threads_of(engine, account), await threads_of(engine, tenant)) == ({PHONE: 1}, {PHONE: 3})
+
+
+@pytest.mark.parametrize("waba_id", ["800111", None])
+async def test_accounts_that_belong_together_share_their_people(
+    database: PostgresDatabase, engine: AsyncEngine, waba_id: str | None
+) -> None:
+    """Of one WABA beside somebody else's account, or alone in the installation."""
+    one = await with_secret(engine, waba_id)
+    two = one
+    if waba_id:
+        two = await with_secret(engine, waba_id)
+        await an_account(engine)
+    else:
+        async with database.transaction() as tx:
+            await tx.contacts.add(ContactId(uuid7()), PHONE, "Awa")
+    await one_by_one(
+        database,
+        said(one, who(PHONE, BSUID)),
+        said(two, who(None, BSUID), at=NOON + SECOND),
+        change(two, who(PHONE, BSUID), who(OTHER_PHONE, BSUID), at=NOON + HOUR),
+    )
+    assert {row.client_number for row in await threads(engine)} == {OTHER_PHONE}
+
+
+async def test_a_person_finds_the_thread_that_a_customer_without_a_number_began(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel, tenant: Channel
+) -> None:
+    await happens(database, said(tenant, who(None, BSUID)))
+    async with database.transaction() as tx:
+        _, is_new = await tx.conversations.find_or_create(tenant.account_id, Address(bsuid=BSUID), NOON)
+    assert not is_new
