@@ -1,6 +1,9 @@
 """Old rows go in small steps, one process at a time, and nobody waits for it; what waits for a person stays."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,8 +11,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import LOCK_WAIT, a_conversation, a_message, a_quarantined_delivery, an_account, execute, until
+from inbox.adapters.database.postgres.retention import LOOKED_AT
+from inbox.domain.errors import DatabaseTimeout
 from inbox.ports.database import Database
-from inbox.ports.deliveries import Sweep
+from inbox.ports.deliveries import Removed, Sweep
 from inbox.services.retention import STEP, Ages, Retention
 from member_builders import a_local_user
 
@@ -22,6 +27,25 @@ class Counts:
 
     def __call__(self, what: str, count: int) -> None:
         self.steps.append((what, count))
+
+
+class SlowWith:
+    """A database that takes too long with rows of one kind."""
+
+    def __init__(self, inner: Database, what: Sweep) -> None:
+        self.retention = self
+        self._inner, self._what = inner, what
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator["SlowWith"]:
+        async with self._inner.retention.alone() as self._sweeper:
+            yield self
+
+    async def remove(self, what: Sweep, age: timedelta, limit: int) -> Removed:
+        if what is self._what:
+            raise DatabaseTimeout
+        assert self._sweeper is not None
+        return await self._sweeper.remove(what, age, limit)
 
 
 async def sweep(database: Database) -> list[tuple[str, int]]:
@@ -76,6 +100,29 @@ async def test_what_waits_for_a_person_or_a_worker_stays_however_old_it_is(
     await sweep(database)
     rows = await execute(engine, "select state from deliveries order by id")
     assert [row.state for row in rows] == ["open", "quarantined", "unrouted", "done"]
+
+
+async def test_however_many_stay_what_comes_after_them_goes(database: Database, engine: AsyncEngine) -> None:
+    await many(engine, LOOKED_AT + 1, days=40)
+    await execute(
+        engine,
+        """insert into quarantined_items (delivery_id, position, reason, raw)
+           select id, 0, 'unknown_number', 'x' from deliveries""",
+    )
+    await many(engine, 2, days=31)
+    assert await sweep(database) == [("deliveries", 2)]
+    assert await left(engine) == LOOKED_AT + 1
+
+
+async def test_a_kind_that_takes_too_long_keeps_no_other_one_from_going(
+    database: Database, engine: AsyncEngine
+) -> None:
+    statement, values = (await old_rows(engine))["processes"]
+    await execute(engine, statement.replace(":age", "'2 h'"), **values)
+    counts = Counts()
+    with pytest.raises(DatabaseTimeout):
+        await Retention(SlowWith(database, Sweep.DELIVERIES), Ages()).sweep(counts, rests=0)  # type: ignore[arg-type]
+    assert counts.steps == [("processes", 1)]
 
 
 async def test_what_was_discarded_goes_like_what_is_done(database: Database, engine: AsyncEngine) -> None:
@@ -181,6 +228,18 @@ async def old_rows(engine: AsyncEngine) -> dict[str, Any]:
             "insert into media_failures (account_id, at) values (:account, now() - cast(:age as interval))",
             {"account": account},
         ),
+        "lanes": (
+            """insert into lanes (kind, key, account_id, due, ver, done)
+               select case when n = 3 then 'ingest' else 'media' end, n || :age, :account,
+                      now() - cast(:age as interval), 1, case when n = 2 then 0 else 1 end
+               from generate_series(1, 3) n""",
+            {"account": account},
+        ),
+        "event_log": (
+            """insert into event_log (account_id, kind, body, created_at)
+               values (:account, 'x', '{}', now() - cast(:age as interval))""",
+            {"account": account},
+        ),
     }
 
 
@@ -193,6 +252,8 @@ async def old_rows(engine: AsyncEngine) -> dict[str, Any]:
         ("local_sessions", Sweep.SESSIONS, "29 days", "31 days", 1),
         ("processes", Sweep.PROCESSES, "59 min", "61 min", 1),
         ("media_failures", Sweep.MEDIA_FAILURES, "47 h", "49 h", 1),
+        ("lanes", Sweep.MEDIA_WORK, "47 h", "49 h", 5),
+        ("event_log", Sweep.EVENTS, "6 days 23 h", "7 days 1 h", 1),
     ],
 )
 async def test_everything_else_goes_at_its_age_and_not_before(

@@ -11,3 +11,5 @@ class Retention(Struct, frozen=True, forbid_unknown_fields=True):
     deliveries_days: Annotated[int, Meta(ge=8, le=3650)] = 30
     parked_statuses_days: Annotated[int, Meta(ge=1, le=365)] = 7
     idempotency_hours: Annotated[int, Meta(ge=24, le=8760)] = 48
+    events_days: Annotated[int, Meta(ge=1, le=365)] = 7
+    unused_uploads_days: Annotated[int, Meta(ge=1, le=365)] = 7

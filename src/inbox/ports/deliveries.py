@@ -133,12 +133,22 @@ class Sweep(StrEnum):
     SESSIONS = "sessions"
     PROCESSES = "processes"
     MEDIA_FAILURES = "media_failures"
+    MEDIA_WORK = "media_work"
+    """Lanes of files that were fetched or given up: a file has one for itself, and it never comes again."""
+    EVENTS = "events"
+
+
+class Removed(msgspec.Struct, frozen=True):
+    """So many rows went in one step; `is_over` if it was the last one of its kind."""
+
+    count: int
+    is_over: bool
 
 
 class Sweeper(Protocol):
     """Removes old rows while nobody else does."""
 
-    async def remove(self, what: Sweep, age: timedelta, limit: int) -> int:
+    async def remove(self, what: Sweep, age: timedelta, limit: int) -> "Removed":
         """Removes at most `limit` rows older than `age`, in one statement; rows that somebody works on stay."""
         ...
 

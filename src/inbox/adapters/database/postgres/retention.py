@@ -1,6 +1,6 @@
 """Old rows go in small steps: each is one short statement of its own that passes by rows in use, so nobody waits."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -10,26 +10,34 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from inbox.adapters.database.postgres.engine import autocommit, database_errors
-from inbox.ports.deliveries import DISCARDED, Sweep
+from inbox.ports.deliveries import DISCARDED, Removed, Sweep
 
+LOOKED_AT: Final = 5_000
+"""Deliveries that one step looks at."""
 _KEY: Final = 0x57_41_49_53_57_45_45_50
 """Of the advisory lock: a number of ours that no other program is likely to use."""
 
 _TRY: Final = text("select pg_try_advisory_lock(:key)").bindparams(key=_KEY)
 _LEAVE: Final = text("select pg_advisory_unlock(:key)").bindparams(key=_KEY)
 
-# Those with items that nobody has decided about stay, and are passed by but once: the next step begins where this one
-# ended.
+# Those with items that nobody has decided about stay. So a step looks at a stretch, and the next one begins behind it
+# once all that can go from it has gone: however many stay, no statement is long.
 _DELIVERIES: Final = text(f"""
-with old as (
-  select id, done_at from deliveries d
-  where state = 'done' and done_at >= :begin and done_at < now() - cast(:age as interval)
-    and (reason = '{DISCARDED}' or not exists (select from quarantined_items q where q.delivery_id = d.id))
-  order by done_at limit :limit for update skip locked
+with looked as materialized (
+  select id, done_at, reason from deliveries
+  where state = 'done' and (done_at, id) > (:done_at, :id) and done_at < now() - cast(:age as interval)
+  order by done_at, id limit :look
+), old as (
+  select d.id from looked l join deliveries d on d.id = l.id
+  where l.reason = '{DISCARDED}' or not exists (select from quarantined_items q where q.delivery_id = l.id)
+  limit :limit for update of d skip locked
 ), removed as (
-  delete from deliveries using old where deliveries.id = old.id returning old.done_at
+  delete from deliveries using old where deliveries.id = old.id returning 1
+), last as (
+  select done_at, id from looked order by done_at desc, id desc limit 1
 )
-select count(*) as removed, max(done_at) as reached from removed
+select (select count(*) from removed) as removed, (select count(*) from looked) as looked,
+       (select done_at from last) as done_at, (select id from last) as id
 """)  # noqa: S608 - a constant of ours
 
 
@@ -40,14 +48,13 @@ def _step(table: str, key: str, condition: str) -> TextClause:
       ), removed as (
         delete from {table} using old where {key} = old.key returning 1
       )
-      select count(*) as removed, cast(null as timestamptz) as reached from removed
+      select count(*) as removed from removed
     """)  # noqa: S608 - constants of ours
 
 
 _OLDER: Final = "< now() - cast(:age as interval)"
 
 _STEPS: Final = {
-    Sweep.DELIVERIES: _DELIVERIES,
     Sweep.DISCARDED: _step(
         "deliveries",
         "deliveries.id",
@@ -61,6 +68,8 @@ _STEPS: Final = {
     Sweep.SESSIONS: _step("local_sessions", "local_sessions.id", f"not_after {_OLDER}"),
     Sweep.PROCESSES: _step("processes", "processes.id", f"seen_at {_OLDER}"),
     Sweep.MEDIA_FAILURES: _step("media_failures", "media_failures.ctid", f"at {_OLDER}"),
+    Sweep.MEDIA_WORK: _step("lanes", "lanes.ctid", f"kind = 'media' and ver = done and due {_OLDER}"),
+    Sweep.EVENTS: _step("event_log", "event_log.ctid", f"created_at {_OLDER}"),
 }
 
 
@@ -94,16 +103,22 @@ async def _leave(connection: AsyncConnection) -> None:
 
 
 class PostgresSweeper:
-    """Of one sweep: it remembers how far it came."""
+    """Of one sweep: it remembers which deliveries it has looked at."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
-        self._reached = datetime(1970, 1, 1, tzinfo=UTC)
+        self._behind: dict[str, object] = {"done_at": datetime(1970, 1, 1, tzinfo=UTC), "id": 0}
 
-    async def remove(self, what: Sweep, age: timedelta, limit: int) -> int:
+    async def remove(self, what: Sweep, age: timedelta, limit: int) -> Removed:
         values = {"age": age, "limit": limit}
         if what is Sweep.DELIVERIES:
-            values |= {"begin": self._reached}
-        row = (await self._connection.execute(_STEPS[what], values)).one()
-        self._reached = row.reached or self._reached
-        return int(row.removed)
+            return await self._deliveries(limit, {**values, **self._behind, "look": LOOKED_AT})
+        removed = (await self._connection.execute(_STEPS[what], values)).scalar_one()
+        return Removed(removed, is_over=removed < limit)
+
+    async def _deliveries(self, limit: int, values: Mapping[str, object]) -> Removed:
+        row = (await self._connection.execute(_DELIVERIES, values)).one()
+        if row.removed == limit:
+            return Removed(row.removed, is_over=False)
+        self._behind = {"done_at": row.done_at, "id": row.id}
+        return Removed(row.removed, is_over=row.looked < LOOKED_AT)
