@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Final
 
+from inbox.domain.graph_errors import SENTENCES
+
 
 class Author(StrEnum):
     """Who wrote it. `phone` is the owner typing in the WhatsApp Business app."""
@@ -37,18 +39,8 @@ FROM_META: Final = {
 }
 """Meta's status words that move the status; others are kept in the history only."""
 
-FAILURES: Final = {
-    100: "Paramètre refusé par WhatsApp.",
-    190: "Le jeton d'accès WhatsApp du compte n'est plus valide.",
-    131026: "Message non distribuable : le numéro n'a pas WhatsApp ou ne peut pas recevoir ce message.",
-    131030: "Numéro absent de la liste autorisée du numéro de test.",
-    131042: "Problème de paiement sur le compte WhatsApp Business.",
-    131047: "Fenêtre de 24 h fermée : envoyez un modèle approuvé.",
-    131048: "Limite anti-spam atteinte : l'envoi est restreint par WhatsApp.",
-    131051: "Type de message non pris en charge par WhatsApp.",
-    131052: "WhatsApp n'a pas pu récupérer le fichier du client.",
-}
-"""What an operator reads for the codes that the contract names; other codes show WhatsApp's own title."""
+FAILURES: Final = SENTENCES
+"""What an operator reads for Meta's codes; a code that has no row there shows WhatsApp's own title."""
 
 
 def later(current: Status, seen: Status) -> Status:

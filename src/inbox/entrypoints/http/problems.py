@@ -16,6 +16,8 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import ExceptionHandlersMap
 
 from inbox.domain.errors import InboxError, Invalid, Kind
+from inbox.domain.failure_texts import explain
+from inbox.entrypoints.http.languages import preferred
 from inbox.entrypoints.http.middleware import request_id
 
 T = TypeVar("T")
@@ -62,7 +64,10 @@ _log = structlog.stdlib.get_logger("inbox.http")
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """`application/problem+json`. `id` is that of the stored row, where the contract names one."""
+    """`application/problem+json`. `id` is that of the stored row, where the contract names one.
+
+    `message` and `next_step` are for people, where a person sees the failure: in English or French (`Accept-Language`).
+    """
 
     title: str
     status: int
@@ -71,6 +76,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     type: str = "about:blank"
     errors: list[Annotated[dict[str, str], _WHERE]] | msgspec.UnsetType = msgspec.UNSET
     id: str | msgspec.UnsetType = msgspec.UNSET
+    message: str | msgspec.UnsetType = msgspec.UNSET
+    next_step: str | msgspec.UnsetType = msgspec.UNSET
 
 
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
@@ -93,9 +100,12 @@ def answer(
     *,
     errors: list[dict[str, str]] | None = None,
     row_id: str | None = None,
+    graph_code: int | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response[Problem]:
-    """The answer for a failure."""
+    """The answer for a failure. `graph_code` is that of WhatsApp, if it says more than `detail`."""
+    language = preferred(request.headers.get("accept-language"))
+    said = explain(detail, graph_code)
     problem = Problem(
         title=TITLES[status],
         status=status,
@@ -103,8 +113,11 @@ def answer(
         request_id=request_id(request.scope),
         errors=errors if errors is not None else msgspec.UNSET,
         id=row_id if row_id is not None else msgspec.UNSET,
+        message=said.what.said_in(language) if said else msgspec.UNSET,
+        next_step=said.next.said_in(language) if said and said.next else msgspec.UNSET,
     )
-    return Response(problem, status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
+    told = {"Content-Language": language.value} if said else {}
+    return Response(problem, status_code=status, media_type=MEDIA_TYPE, headers={**told, **(headers or {})})
 
 
 def inbox_error(request: Request[Any, Any, Any], error: InboxError) -> Response[Problem]:
@@ -116,7 +129,15 @@ def inbox_error(request: Request[Any, Any, Any], error: InboxError) -> Response[
     if status >= 500:  # noqa: PLR2004
         _log.warning("request_failed", code=error.code, status=status)
     errors = error.errors if isinstance(error, Invalid) else None
-    return answer(request, status, error.code, errors=errors, row_id=getattr(error, "row_id", None), headers=headers)
+    return answer(
+        request,
+        status,
+        error.code,
+        errors=errors,
+        row_id=error.row_id,
+        graph_code=getattr(error, "graph_code", None),
+        headers=headers,
+    )
 
 
 def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:

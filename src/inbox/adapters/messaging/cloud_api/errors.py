@@ -1,7 +1,6 @@
 """What an answer of the Graph API to a send means: the outcome classes R, P, F and U.
 
-The table follows Meta's error codes; the cautious cases (1, 131000, any 5xx that the table does not name) are unknown:
-the message may be on its way.
+What a code means is said in `inbox.domain.graph_errors`; here answers are read, and judged where they hold no code.
 """
 
 from collections.abc import Mapping
@@ -9,17 +8,10 @@ from typing import Final
 
 from inbox.adapters.messaging.cloud_api.wire import Error, error_of
 from inbox.domain.errors import InboxError
+from inbox.domain.graph_error_rows import Verdict
+from inbox.domain.graph_errors import find, judge, may_be_under_way
 from inbox.domain.upstream_errors import AccountProblem, NothingSent, OutcomeUnknown, Refused, TryLater
 from inbox.kit.redaction import scrub
-
-_THROTTLES: Final[Mapping[int, str]] = {4: "app", 80007: "waba", 130429: "number", 131056: "pair"}
-_BUSY: Final = frozenset({2, 131016, 131057, 133004})
-_SOMETHING_WENT_WRONG: Final = frozenset({1, 131000})
-_ACCOUNT: Final = frozenset({0, 3, 10, 33, 104, 190, 368, 131005, 131031, 131037, 131042, 131045, 133010})
-_PERMISSIONS: Final = range(200, 300)
-_UNKNOWN_OBJECT: Final = 33
-"""Subcode under code 100: the phone number id does not exist or the token has no right on it."""
-
 
 _MAX_TITLE: Final = 300
 _NOT_OURS_TO_JUDGE: Final = frozenset({401, 403, 404, 407})
@@ -61,34 +53,25 @@ def _without_graph_error(status: int, retry_after: float | None) -> InboxError:
         return AccountProblem(f"Something on the way to WhatsApp refuses the account's calls ({status}).")
     if 300 <= status < 400:  # noqa: PLR2004
         return AccountProblem(f"WhatsApp redirects ({status}): check the address of the Graph API.")
-    if _may_be_under_way(status):
+    if may_be_under_way(status):
         return OutcomeUnknown(f"WhatsApp answered {status} without an error of the Graph API.")
     return Refused(f"WhatsApp refused the message ({status}).")
 
 
 def _of_code(error: Error, status: int, retry_after: float | None) -> InboxError:
-    code = error.code
-    if code in _THROTTLES or status == 429:  # noqa: PLR2004
-        return TryLater(_THROTTLES.get(code or 0, "number"), retry_after=retry_after, graph_code=code)
-    if code in _BUSY:
-        return TryLater("service", retry_after=retry_after, graph_code=code)
-    if code in _SOMETHING_WENT_WRONG:
-        return OutcomeUnknown(f"WhatsApp answered code {code}.", graph_code=code)
-    if _is_about_the_account(error, status):
-        return AccountProblem(f"WhatsApp refuses the account's calls (code {code}).", graph_code=code)
-    if _may_be_under_way(status):
-        return OutcomeUnknown(f"WhatsApp answered {status} with code {code}.", graph_code=code)
-    return Refused(_title(error), graph_code=code)
-
-
-def _may_be_under_way(status: int) -> bool:
-    return status >= 500 or status == 408  # noqa: PLR2004 - Request Timeout: some of it was read
-
-
-def _is_about_the_account(error: Error, status: int) -> bool:
-    code = error.code
-    unknown_number = code == 100 and error.error_subcode == _UNKNOWN_OBJECT  # noqa: PLR2004
-    return code in _ACCOUNT or code in _PERMISSIONS or status == 401 or unknown_number  # noqa: PLR2004
+    code = error.code or 0
+    judged = judge(code, status=status, subcode=error.error_subcode)
+    match judged.verdict:
+        case Verdict.LATER:
+            return TryLater(judged.scope, retry_after=retry_after, graph_code=code)
+        case Verdict.ACCOUNT:
+            row = find(code, error.error_subcode)
+            said = row.sentence() if row else "WhatsApp refuse les appels du compte."
+            return AccountProblem(f"{said} (code {code})", graph_code=code)
+        case Verdict.UNKNOWN:
+            return OutcomeUnknown(f"WhatsApp answered {status} with code {code}.", graph_code=code)
+        case Verdict.REFUSED | Verdict.WINDOW:
+            return Refused(_title(error), graph_code=code)
 
 
 def _title(error: Error) -> str:
