@@ -8,6 +8,7 @@ import msgspec
 
 from inbox.domain.contacts import Address
 from inbox.domain.content import Content
+from inbox.domain.templates import TemplateNews
 
 
 class Source(StrEnum):
@@ -166,7 +167,7 @@ class AccountNotice(msgspec.Struct, frozen=True, kw_only=True, tag="account_noti
 
     `field` is the field of the webhook, `event` its word for what happened, `text` one readable line, `raw` the value
     as it came, or the item of its list. Numbers are named by `phone_number_id` or only by the digits of
-    `display_phone_number`.
+    `display_phone_number`. `template` is what it says of a template of the WABA.
     """
 
     field: str
@@ -178,6 +179,7 @@ class AccountNotice(msgspec.Struct, frozen=True, kw_only=True, tag="account_noti
     waba_id: str | None = None
     phone_number_id: str | None = None
     display_phone_number: str | None = None
+    template: TemplateNews | None = None
 
 
 class Unknown(msgspec.Struct, frozen=True, kw_only=True, tag="unknown"):

@@ -42,8 +42,8 @@ MAX_BUTTONS: Final = 10
 MAX_COUPON: Final = 20
 MAX_COMPONENTS: Final = 20
 MAX_PARAMETERS: Final = 100
-_NAME: Final = re.compile(r"[a-z0-9_]{1,512}")
-_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(_[A-Z]{2,3})?")
+NAME: Final = re.compile(r"[a-z0-9_]{1,512}")
+LANGUAGE: Final = re.compile(r"[a-z]{2,3}(_[A-Z]{2,3})?")
 _VARIABLE: Final = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _INDEX: Final = re.compile(r"[0-9]")
@@ -61,9 +61,9 @@ _Named = tuple[str, BodyParameter]
 
 def problems(template: TemplateMessage) -> Problems:
     """Each fault, with its path inside the content."""
-    if not _NAME.fullmatch(template.name):
+    if not NAME.fullmatch(template.name):
         yield "name", "1 to 512 of the characters a-z, 0-9 and _"
-    if not _LANGUAGE.fullmatch(template.language):
+    if not LANGUAGE.fullmatch(template.language):
         yield "language", "a language code of WhatsApp, like fr or en_US"
     yield from check.count("components", template.components, 0, MAX_COMPONENTS, "components")
     components = template.components[:MAX_COMPONENTS]

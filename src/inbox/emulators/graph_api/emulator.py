@@ -8,6 +8,7 @@ from inbox.emulators.graph_api.objects import Callback, Send, Template, Template
 from inbox.emulators.graph_api.outgoing import Outgoing
 from inbox.emulators.graph_api.payloads import Item
 from inbox.emulators.graph_api.rates import Rates
+from inbox.emulators.graph_api.resumable import Uploads
 from inbox.emulators.graph_api.sending import link_of
 from inbox.emulators.graph_api.state import World
 from inbox.emulators.graph_api.statuses import Statuses
@@ -24,6 +25,7 @@ class Emulator:
         self.dispatcher = Dispatcher(self.world, self.outgoing)
         self.statuses = Statuses(self.world, self.dispatcher)
         self.rates = Rates(self.world)
+        self.uploads = Uploads(self.world)
         self._reviews: set[asyncio.TimerHandle] = set()
 
     async def start(self) -> None:
@@ -43,6 +45,7 @@ class Emulator:
         self.dispatcher.reset()
         self.rates.reset()
         self.world.reset()
+        self.uploads.reset()
 
     @property
     def is_full(self) -> bool:

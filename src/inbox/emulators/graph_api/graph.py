@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from litestar.types import HTTPScope, Receive, Scope, Send
 
 from inbox.emulators.faults import Action, FaultRule, RequestFacts
-from inbox.emulators.graph_api import media
+from inbox.emulators.graph_api import media, resumable
 from inbox.emulators.graph_api.calls import Answer, Call
 from inbox.emulators.graph_api.emulator import Emulator
 from inbox.emulators.graph_api.errors import GraphError
@@ -56,7 +56,8 @@ class Graph:
     async def _read(self, scope: HTTPScope, receive: Receive) -> Call | None:
         """The call with its whole body; None if the body is over the limit or the caller went away."""
         path = scope["path"].strip("/")
-        most = MAX_MEDIA_BODY if path.endswith("/media") else MAX_BODY
+        is_file = path.endswith("/media") or resumable.PREFIX in path
+        most = MAX_MEDIA_BODY if is_file else MAX_BODY
         chunks: list[bytes] = []
         size, more = 0, True
         while more:
@@ -132,7 +133,9 @@ def _facts(call: Call) -> RequestFacts:
     edge = call.segments[1] if len(call.segments) > 1 else ""
     path = f"/{call.path}"
     if call.method != "POST" or edge != "messages":
-        kind = {"media": "media", "message_templates": "template"}.get(edge, "account")
+        kind = {"media": "media", "message_templates": "template", "uploads": "template"}.get(edge, "account")
+        if call.segments[0].startswith(resumable.PREFIX):
+            kind = "template"
         if call.segments == media.DOWNLOAD_PATH:
             kind = "media"
         return RequestFacts(kind=kind, method=call.method, path=path)

@@ -1,6 +1,6 @@
 """Which object an id names and what can be done to it: `/[version/]{node}[/{edge}]` (Graph API addressing)."""
 
-from inbox.emulators.graph_api import media, nodes, sending, templates
+from inbox.emulators.graph_api import media, nodes, resumable, sending, templates
 from inbox.emulators.graph_api.calls import Answer, Call
 from inbox.emulators.graph_api.emulator import Emulator
 from inbox.emulators.graph_api.errors import GraphError, unknown_alias, unknown_object, unknown_path
@@ -29,14 +29,30 @@ class Routes:
             raise unknown_path("/".join(edge))
         route = (call.method, edge[0] if edge else "")
         if node == self._world.app.id:
-            if route != ("POST", "subscriptions"):
-                raise unknown_path("/".join(edge))
-            return await nodes.set_callback(self._emulator, call)
+            return await self._app(route, call)
+        if node.startswith(resumable.PREFIX):
+            return self._upload(route, call)
         number = self._world.numbers.get(node)
         if number is not None:
             self._check_access(token, number.waba_id, call, node)
             return await self._number(route, number, call, (token, failed_code))
         return await self._other(route, node, call, token)
+
+    async def _app(self, route: tuple[str, str], call: Call) -> Answer:
+        match route:
+            case ("POST", "subscriptions"):
+                return await nodes.set_callback(self._emulator, call)
+            case ("POST", "uploads"):
+                return self._emulator.uploads.begin(call)
+        raise unknown_path(route[1])
+
+    def _upload(self, route: tuple[str, str], call: Call) -> Answer:
+        match route:
+            case ("POST", ""):
+                return self._emulator.uploads.take(call)
+            case ("GET", ""):
+                return self._emulator.uploads.progress(call)
+        raise unknown_path(route[1])
 
     async def _other(self, route: tuple[str, str], node: str, call: Call, token: Token) -> Answer:
         waba = self._world.wabas.get(node)

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inbox.adapters.database.postgres import paces
+from inbox.adapters.database.postgres import paces, templates
 from inbox.adapters.database.postgres.reading import AnyRow, Reader, position
 from inbox.adapters.database.postgres.times import shown
 from inbox.domain.access import Reach
@@ -17,6 +17,7 @@ from inbox.domain.contacts import digits_of, phone_key
 from inbox.domain.events import Event
 from inbox.domain.ids import AccountId, uuid7
 from inbox.domain.inbound import AccountNotice, Severity
+from inbox.domain.templates import TemplateNews
 from inbox.kit.paging import format_time
 from inbox.ports.queries import Before
 from inbox.ports.views import NoticeItem
@@ -25,6 +26,10 @@ _ACCOUNTS: Final = text("""
 select id, phone_number_id, waba_id, phone_number from whatsapp_accounts
 where phone_number_id = any(cast(:numbers as text[])) or waba_id = any(cast(:wabas as text[]))
 order by id
+""")
+
+_OF_WABAS: Final = text("""
+select id, waba_id from whatsapp_accounts where waba_id = any(cast(:wabas as text[])) order by id
 """)
 
 _STORE: Final = text("""
@@ -91,12 +96,28 @@ async def apply(connection: AsyncConnection, notices: Sequence[AccountNotice]) -
     }
     faster = {one.account_id for one in heard.values() if one.account_id and (one.field, one.event) == _FASTER}
     await paces.upgrade(connection, faster)
+    await _tell_templates(connection, list(distinct.values()))
     events = [
         _told(AccountId(one.account_id), ids[digest], distinct[digest])
         for digest, one in heard.items()
         if one.account_id is not None and _is_news(distinct[digest])
     ]
     return list(heard.values()), events
+
+
+async def _tell_templates(connection: AsyncConnection, notices: Sequence[AccountNotice]) -> None:
+    """Templates belong to the WABA: every account of it is told. Nothing changes if they were told before."""
+    news: dict[str, list[TemplateNews]] = {}
+    for notice in notices:
+        if notice.waba_id and notice.template:
+            news.setdefault(notice.waba_id, []).append(notice.template)
+    if not news:
+        return
+    for account in (await connection.execute(_OF_WABAS, {"wabas": sorted(news)})).all():
+        said = news[account.waba_id]
+        await templates.tell(connection, account.id, account.waba_id, said)
+        if any(not one.is_whole for one in said):
+            await templates.hurry(connection, account.id, account.waba_id)
 
 
 class NoticeQueries:

@@ -16,6 +16,7 @@ from inbox.adapters.messaging.cloud_api.codec_reading import (
     unreadable,
     word,
 )
+from inbox.adapters.messaging.cloud_api.codec_templates import news as template_news
 from inbox.adapters.messaging.cloud_api.codec_words import FIELDS, LISTS, Line, anything, quality, words
 from inbox.adapters.messaging.cloud_api.wire import Error
 from inbox.domain.inbound import AccountNotice, Severity, Unknown
@@ -58,16 +59,18 @@ def _notice(item: dict[str, Any], value: dict[str, Any], raw: msgspec.Raw, place
     """About `item`, which is `value` or a part of it."""
     line = _line(item, place.field)
     stamp = item.get("timestamp")
+    at = time_of(stamp, place.at) if isinstance(stamp, str | int | float) else place.at
     return AccountNotice(
         field=place.field,
         event=word(line.event) or "UNKNOWN",
         text=_one_line(line.text),
         severity=line.severity,
-        at=time_of(stamp, place.at) if isinstance(stamp, str | int | float) else place.at,
+        at=at,
         raw=raw,
         waba_id=_waba_id(item, place),
         phone_number_id=words(value, "metadata", "phone_number_id") or _of_alert(item) or None,
         display_phone_number=_display_number(item, value),
+        template=template_news(place.field, item, at),
     )
 
 

@@ -73,6 +73,12 @@ class SendAnswer(Struct, frozen=True):
     messages: list[SentMessage] = []
 
 
+class UploadAnswer(Struct, frozen=True):
+    """The answer to a file."""
+
+    id: str = ""
+
+
 class MediaNode(Struct, frozen=True):
     """The answer about a file. `file_size` is text on one page of Meta's."""
 

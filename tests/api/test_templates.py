@@ -1,0 +1,192 @@
+"""Templates over HTTP: for an account, and by conversation as a later front end asks for them."""
+
+from uuid import UUID
+
+import pytest
+
+from api.conftest import a_caller
+from builders import a_conversation, an_account, execute
+from inbox.adapters.messaging.fake_templates import FakeTemplateSource
+from inbox.domain.access import Permission
+from inbox.domain.upstream_errors import WhatsAppTimeout
+from template_builders import WABA, a_sync, a_template, with_waba
+
+BODY = {"type": "BODY", "text": "Bonjour {{1}}, votre vélo est prêt.", "example": {"body_text": [["Léa"]]}}
+DRAFT = {"name": "velo_pret", "language": "fr", "category": "UTILITY", "components": [BODY]}
+VALUES = [{"type": "body", "parameters": [{"type": "text", "text": "Léa"}]}]
+
+
+@pytest.fixture
+async def channel(engine):
+    return await with_waba(engine)
+
+
+@pytest.fixture
+def path(channel):
+    return f"/accounts/{channel.account_id}/templates"
+
+
+@pytest.fixture
+async def ana(engine, channel):
+    return await a_caller(
+        engine,
+        channel.account_id,
+        Permission.SETTINGS_MANAGE,
+        Permission.MESSAGES_VIEW,
+        Permission.MESSAGES_SEND,
+    )
+
+
+@pytest.fixture
+async def source(container):
+    return await container.get(FakeTemplateSource)
+
+
+def codes(answer):
+    return answer.status_code, answer.json()["detail"]
+
+
+async def test_a_list_is_read_and_shown_with_filters_and_pages(client, ana, path, source):
+    for name in ("one", "two", "three"):
+        source.put(WABA, name)
+    source.put(WABA, "paused", status="PAUSED")
+    synced = await client.post(f"{path}/sync", headers=ana)
+    assert (synced.status_code, synced.json()["templates"], synced.json()["status"]) == (200, 4, "ok")
+    first = await client.get(path, params={"limit": "3", "status": "APPROVED"}, headers=ana)
+    assert (len(first.json()), "x-next-cursor" in first.headers) == (3, False)
+    first = await client.get(path, params={"limit": "3"}, headers=ana)
+    assert "limit=3" in first.headers["link"]
+    cursor = first.headers["x-next-cursor"]
+    second = await client.get(path, params={"limit": "3", "cursor": cursor}, headers=ana)
+    names = {row["name"] for row in [*first.json(), *second.json()]}
+    assert names == {"one", "two", "three", "paused"}
+    (row,) = (await client.get(path, params={"q": "paus"}, headers=ana)).json()
+    assert (row["status"], row["components"], row["language"]) == (
+        "PAUSED",
+        [{"type": "BODY", "text": "Bonjour"}],
+        "fr",
+    )
+    assert (await client.get(path, params={"limit": "0"}, headers=ana)).status_code == 422
+
+
+async def test_a_template_is_created_read_edited_previewed_and_deleted(client, engine, ana, path, source):
+    created = await client.post(path, json=DRAFT, headers=ana)
+    assert (created.status_code, created.json()["status"]) == (200, "PENDING")
+    one = f"{path}/{created.json()['id']}"
+    assert (await client.get(one, headers=ana)).json() == created.json()
+    assert codes(await client.patch(one, json={"category": "MARKETING"}, headers=ana)) == (409, "template_not_editable")
+    source.templates[WABA][0].status = "APPROVED"
+    await execute(engine, "update message_templates set status_at = status_at - interval '1 minute'")
+    assert (await client.post(f"{path}/sync", headers=ana)).status_code == 200
+    edited = await client.patch(one, json={"category": "MARKETING"}, headers=ana)
+    assert (edited.status_code, edited.json()["category"], edited.json()["status"]) == (200, "MARKETING", "PENDING")
+    preview = await client.post(f"{one}/preview", json={"components": VALUES}, headers=ana)
+    assert preview.status_code == 200, preview.text
+    assert (preview.json()["text"], preview.json()["missing"]) == ("Bonjour Léa, votre vélo est prêt.", [])
+    deleted = await client.delete(one, headers=ana)
+    assert (deleted.status_code, deleted.json()["status"], source.templates) == (200, "deleted", {WABA: []})
+    assert codes(await client.get(one, headers=ana)) == (404, "template_not_found")
+    assert codes(await client.delete(one, headers=ana)) == (404, "template_not_found")
+
+
+async def test_every_fault_of_a_draft_is_named_and_whatsapp_is_not_asked(client, ana, path, source):
+    faulty = {**DRAFT, "name": "Vélo", "components": [{"type": "BODY", "text": "{{1}}"}]}
+    answer = await client.post(path, json=faulty, headers=ana)
+    assert codes(answer) == (422, "validation_error")
+    assert {one["path"] for one in answer.json()["errors"]} == {
+        "body.name",
+        "body.components[0].text",
+        "body.components[0].example.body_text[0]",
+    }
+    unknown = {**DRAFT, "components": [{"type": "BANNER", "text": "x"}]}
+    assert codes(await client.post(path, json=unknown, headers=ana)) == (422, "validation_error")
+    assert source.templates == {}
+
+
+async def test_what_is_taken_and_what_cannot_be_asked_has_its_code(client, engine, ana, path, source):
+    source.put(WABA, "velo_pret")
+    assert codes(await client.post(path, json=DRAFT, headers=ana)) == (409, "template_exists")
+    source.fail_next(WhatsAppTimeout())
+    assert codes(await client.post(f"{path}/sync", headers=ana)) == (504, "whatsapp_timeout")
+    bare = (await an_account(engine)).account_id
+    caller = await a_caller(engine, bare, Permission.SETTINGS_MANAGE)
+    answer = await client.post(f"/accounts/{bare}/templates/sync", headers=caller)
+    assert codes(answer) == (400, "whatsapp_not_configured")
+
+
+async def test_only_an_upload_of_the_account_becomes_a_sample(client, ana, path):
+    answer = await client.post(f"{path}/samples", json={"upload_id": str(UUID(int=7))}, headers=ana)
+    assert answer.json()["errors"] == [{"path": "body.upload_id", "message": "an upload of this account"}]
+    assert (await client.post(f"{path}/samples", json={"upload_id": "x"}, headers=ana)).status_code == 422
+
+
+# --- by conversation --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def conversation(engine, channel):
+    return await a_conversation(engine, channel.account_id)
+
+
+async def test_a_conversation_is_offered_its_templates_without_prices(client, engine, ana, channel, conversation):
+    picture = {
+        "type": "HEADER",
+        "format": "IMAGE",
+        "example": {"header_handle": ["https://scontent.example/sample.jpg"]},
+    }
+    await a_sync(engine, channel)
+    await a_template(engine, channel, "promo", components=(picture, BODY))
+    await a_template(engine, channel, "paused", status="PAUSED")
+    (one,) = (await client.get(f"/messages/templates/{conversation}", headers=ana)).json()["templates"]
+    assert (one["name"], one["status"], one["components"]) == ("promo", "APPROVED", [picture, BODY])
+    assert (one["price_usd"], one["price_eur"]) == (None, None)
+    assert (one["header_media_url"], one["header_media_type"]) == ("https://scontent.example/sample.jpg", "IMAGE")
+
+
+async def test_an_account_that_is_not_set_up_says_so_with_an_empty_list(client, engine):
+    bare = (await an_account(engine)).account_id
+    caller = await a_caller(engine, bare, Permission.MESSAGES_VIEW)
+    answer = await client.get(f"/messages/templates/{await a_conversation(engine, bare)}", headers=caller)
+    assert (answer.status_code, answer.json()["templates"], answer.json()["account_not_configured"]) == (200, [], True)
+    assert answer.json()["message"]
+
+
+async def test_a_template_is_sent_to_a_conversation_whose_window_is_closed(client, engine, ana, channel, conversation):
+    await a_template(engine, channel)
+    answer = await client.post(
+        f"/messages/send-template/{conversation}",
+        json={"template_name": "velo_pret", "components": VALUES},
+        headers={**ana, "prefer": "respond-async", "idempotency-key": "once"},
+    )
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+    (message,) = (await client.get(f"/messages/{conversation}", headers=ana)).json()
+    assert (message["message_type"], message["content_text"]) == ("template", "Bonjour Léa, votre vélo est prêt.")
+    assert (message["content"]["name"], message["content"]["language"]) == ("velo_pret", "fr")
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [("PAUSED", "template_paused"), ("REJECTED", "template_rejected"), ("PENDING", "template_pending")],
+)
+async def test_a_template_that_cannot_be_sent_is_refused_with_the_reason_whichever_way(
+    client, engine, ana, channel, conversation, status, code
+):
+    await a_template(engine, channel, status=status)
+    short = await client.post(
+        f"/messages/send-template/{conversation}", json={"template_name": "velo_pret"}, headers=ana
+    )
+    content = {"type": "template", "name": "velo_pret", "language": "fr"}
+    whole = await client.post(
+        "/messages/send", json={"conversation_id": str(conversation), "content": content}, headers=ana
+    )
+    assert codes(short) == codes(whole) == (409, code)
+    assert (await client.get(f"/messages/{conversation}", headers=ana)).json() == []
+
+
+async def test_faults_are_named_in_the_words_of_the_shorter_call(client, ana, conversation):
+    answer = await client.post(
+        f"/messages/send-template/{conversation}",
+        json={"template_name": "Vélo", "language_code": "fr-FR"},
+        headers=ana,
+    )
+    assert [one["path"] for one in answer.json()["errors"]] == ["body.template_name", "body.language_code"]
