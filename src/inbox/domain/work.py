@@ -21,6 +21,7 @@ class WorkKind(StrEnum):
     SEND = "send"
     TURN = "turn"
     MEDIA = "media"
+    RECEIPT = "receipt"
 
 
 class Lane(msgspec.Struct, frozen=True, kw_only=True):
