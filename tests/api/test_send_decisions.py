@@ -60,7 +60,10 @@ async def shown(client, sender, conversation):
 # --- cancelling -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("state", [State.QUEUED, State.CLAIMED])
+WAITING = (State.QUEUED, State.CLAIMED)
+
+
+@pytest.mark.parametrize("state", WAITING)
 async def test_what_has_not_left_is_cancelled_and_never_sent(
     client, engine, container, sender, conversation, in_state, working, state
 ):
@@ -76,7 +79,7 @@ async def test_what_has_not_left_is_cancelled_and_never_sent(
     assert len((await container.get(FakeSender)).sent) == 1
 
 
-@pytest.mark.parametrize("state", [state for state in State if state not in (State.QUEUED, State.CLAIMED)])
+@pytest.mark.parametrize("state", [state for state in State if state not in (*WAITING, State.SCHEDULED)])
 async def test_what_left_or_is_over_cannot_be_cancelled(client, engine, sender, in_state, state):
     message = await in_state(state)
     answer = await client.delete(f"/messages/{message}", headers=sender)

@@ -12,6 +12,7 @@ from inbox.domain.work import WorkKind
 from inbox.ports.database import Database
 from inbox.ports.records import Owner
 from inbox.services.accepting import expiry, is_open
+from inbox.services.template_sends import allowed
 
 
 class Decisions:
@@ -35,7 +36,8 @@ class Decisions:
     async def resend(self, actor: Actor, message_id: MessageId) -> None:
         """Sends once more what failed, or what may have been sent: then the customer may get it twice.
 
-        A person's right alone. Raises `MessageNotUndecided`, and `WindowClosed`: then nothing changes.
+        A person's right alone. Raises `MessageNotUndecided`, `WindowClosed`, and `TemplatePaused` and its kin: then
+        nothing changes.
         """
         owner = await self._owner_for_person(actor, message_id)
         async with self._database.transaction() as tx:
@@ -50,6 +52,7 @@ class Decisions:
                 raise MessageNotUndecided
             if not is_open(conversation, content, now, until):
                 raise WindowClosed
+            await allowed(tx, owner.account_id, content)
             await tx.record(event)
             await tx.audit(entry(actor, Action.MESSAGE_RESENT, message_id, account_id=owner.account_id))
             tx.wake(WorkWaiting(WorkKind.SEND))

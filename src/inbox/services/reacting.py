@@ -2,12 +2,12 @@
 
 from inbox.domain.access import Actor, Permission
 from inbox.domain.errors import MessageNotFound
-from inbox.domain.ids import AccountId, MessageId
+from inbox.domain.ids import MessageId
 from inbox.domain.limits import checked
 from inbox.domain.outgoing import Reaction, ReactionRemoval
 from inbox.domain.sending_errors import ReactionRefused
 from inbox.ports.database import Database
-from inbox.services.outbound import Outbound
+from inbox.services.outbound import Accepted, Outbound
 
 
 class Reacting:
@@ -17,9 +17,7 @@ class Reacting:
         self._database = database
         self._outbound = outbound
 
-    async def react(
-        self, actor: Actor, message_id: MessageId, emoji: str | None, *, key: str | None
-    ) -> tuple[AccountId, MessageId]:
+    async def react(self, actor: Actor, message_id: MessageId, emoji: str | None, *, key: str | None) -> Accepted:
         """Sends a reaction in the place of an earlier one; None takes ours back.
 
         Returns what `Outbound.accept` does. Raises `MessageNotFound`, `PermissionDenied`, `Invalid` for what is no

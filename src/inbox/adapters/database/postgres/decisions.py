@@ -13,18 +13,21 @@ from inbox.adapters.database.postgres import statuses
 from inbox.domain.events import Event
 from inbox.domain.ids import AccountId, MessageId
 from inbox.domain.outbound import DECIDED, PUBLIC, State, Step, after
+from inbox.domain.pacing import Priority
 
 _LOCK: Final = text("""
 select id from messages where id = :id and account_id = :account_id and direction = 'outbound' for update
 """)
 
+# Whoever decides waits for it: the lane gets the rank of a person.
 _LANE: Final = text("""
-insert into lanes (kind, key, account_id)
-select 'send', conversation_id::text, account_id from outbox where id = :id and account_id = :account_id
+insert into lanes (kind, key, account_id, priority)
+select 'send', conversation_id::text, account_id, cast(:priority as smallint)
+from outbox where id = :id and account_id = :account_id
 on conflict (kind, key) do update
-set ver = lanes.ver + 1,
+set ver = lanes.ver + 1, priority = least(lanes.priority, excluded.priority),
     due = case when lanes.ver = lanes.done then greatest(now(), lanes.pair_at) else lanes.due end
-""")
+""").bindparams(priority=Priority.PERSON.value)
 
 # What WhatsApp took once and failed later has a history of its own, which a second life would inherit.
 _MOVE: Final = text("""

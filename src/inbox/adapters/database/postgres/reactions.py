@@ -5,6 +5,7 @@ sides of a conversation only.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -52,6 +53,36 @@ where {_IS_NEWER}
 returning account_id, target_wamid, reactor
 """)  # noqa: S608 - a constant of ours
 
+# WhatsApp took it, and said later that it failed. One that is not the newest any more is gone already.
+_WITHDRAW: Final = text("""
+delete from reactions r using messages m
+where m.id = any(cast(:ids as uuid[])) and m.content->>'type' in ('reaction', 'reaction_removal')
+  and r.account_id = m.account_id and r.target_wamid = m.content->>'wamid' and r.reactor = 'business'
+  and r.wamid in (m.wa_message_id, m.id::text)
+returning r.account_id, r.target_wamid, m.conversation_id
+""")
+
+# What the customer sees instead: the newest of ours before it that WhatsApp took and that did not fail.
+_BEFORE: Final = text("""
+select distinct on (u.account_id, u.target) m.id
+from unnest(cast(:accounts as uuid[]), cast(:conversations as uuid[]), cast(:targets as text[]))
+  u(account_id, conversation_id, target)
+join messages m on m.conversation_id = u.conversation_id and m.account_id = u.account_id and m.direction = 'outbound'
+  and m.message_type = 'reaction' and m.content->>'wamid' = u.target and m.status in ('sent', 'delivered', 'read')
+order by u.account_id, u.target, m."timestamp" desc, m.id desc
+""")
+
+_GONE: Final = text("""
+select c.account_id, c.id as conversation_id, m.id, 'business' as reactor, null as emoji, now() as reacted_at
+from unnest(cast(:accounts as uuid[]), cast(:targets as text[])) u(account_id, target)
+join messages m on m.wa_message_id = u.target
+join conversations c on c.id = m.conversation_id and c.account_id = u.account_id
+where (m.account_id = c.account_id or m.account_id is null)
+  and not exists (select from reactions r
+                  where r.account_id = u.account_id and r.target_wamid = u.target and r.reactor = 'business')
+order by m.id
+""")
+
 _SHOWN: Final = text("""
 select c.account_id, c.id as conversation_id, m.id, r.reactor, r.emoji, r.reacted_at
 from unnest(cast(:accounts as uuid[]), cast(:targets as text[]), cast(:reactors as text[]))
@@ -81,13 +112,13 @@ async def apply(
     connection: AsyncConnection,
     reactions: Sequence[Reaction],
     accounts: Mapping[str, UUID],
-    contacts: Mapping[tuple[str, Address], UUID],
+    contacts: Mapping[tuple[str, Address, datetime], UUID],
 ) -> list[Event]:
     """Stores `reactions`; tells those that changed something on a message that is there."""
     newest: dict[tuple[UUID, str, str], Reaction] = {}
     for reaction in reactions:
         number, who = reaction.phone_number_id, reaction.customer
-        reactor = BUSINESS if who is None else str(contacts[number, who])
+        reactor = BUSINESS if who is None else str(contacts[number, who, reaction.at])
         key = (accounts[number], reaction.target, reactor)
         known = newest.get(key)
         if known is None or (reaction.at, reaction.wamid) > (known.at, known.wamid):
@@ -108,6 +139,23 @@ async def apply(
 async def taken(connection: AsyncConnection, message_ids: Collection[UUID]) -> list[Event]:
     """Shows the reactions of ours that these messages are: WhatsApp took them. The messages are locked."""
     return await _changed(connection, _STORE_OURS, {"ids": list(message_ids)}) if message_ids else []
+
+
+async def withdrawn(connection: AsyncConnection, message_ids: Collection[UUID]) -> list[Event]:
+    """Shows the reactions of ours that these messages are no longer: they failed. The messages are locked.
+
+    One that was tapped in the WhatsApp Business app before is not known any more.
+    """
+    if not message_ids:
+        return []
+    gone = (await connection.execute(_WITHDRAW, {"ids": list(message_ids)})).all()
+    if not gone:
+        return []
+    scope = {"accounts": [row.account_id for row in gone], "targets": [row.target_wamid for row in gone]}
+    talks = {"conversations": [row.conversation_id for row in gone]}
+    before = (await connection.execute(_BEFORE, scope | talks)).scalars().all()
+    events = await taken(connection, before)
+    return events + [_told(row) for row in (await connection.execute(_GONE, scope)).all()]
 
 
 async def _changed(connection: AsyncConnection, statement: TextClause, values: Mapping[str, Any]) -> list[Event]:
