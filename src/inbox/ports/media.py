@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -68,6 +69,10 @@ class MediaStore(Protocol):
 
     async def measured(self, key: MediaKey, mime_type: str | None = None) -> Stored:
         """What stands under `key` and claims to be of `mime_type`, read again. Raises `MediaGone`."""
+        ...
+
+    async def clear(self, age: timedelta) -> int:
+        """Removes what processes left half-written that were killed more than `age` ago; says how many."""
         ...
 
     async def delete(self, key: MediaKey) -> None:

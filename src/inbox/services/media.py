@@ -1,7 +1,7 @@
 """Files of messages, for people: from our store, or from WhatsApp as long as they are not there yet."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, TypeAlias
 
@@ -16,7 +16,9 @@ from inbox.domain.errors import (
     MessageNotFound,
     Overloaded,
 )
-from inbox.domain.ids import AccountId, MessageId
+from inbox.domain.ids import AccountId, ConversationId, MessageId
+from inbox.domain.media import MediaState
+from inbox.domain.work import WorkKind
 from inbox.ports.database import Database
 from inbox.ports.media import MediaKey, MediaStore, Span
 from inbox.ports.messaging import MediaSource
@@ -88,6 +90,19 @@ class Media:
             found = await self._kept(stack, row, message_id, wanted) or await self._passed(stack, row)
             yield found
 
+    async def check(self, actor: Actor, conversation_id: ConversationId) -> Mapping[MediaState, int]:
+        """How many files of a conversation stand where. Those that wait for another attempt are tried at once.
+
+        What WhatsApp allows for failures still holds. Raises `ConversationNotFound`, `PermissionDenied`.
+        """
+        account_id = await self._rights.account_of(actor, conversation_id)
+        actor.require(Permission.MESSAGES_VIEW, account_id, ConversationNotFound)
+        async with self._database.transaction() as tx:
+            found = await tx.media_files.of_conversation(account_id, conversation_id)
+        if found.waiting:
+            await self._database.work.hurry(WorkKind.MEDIA, [str(message_id) for message_id in found.waiting])
+        return found.counts
+
     async def _kept(
         self, stack: AsyncExitStack, row: MediaRow, message_id: MessageId, wanted: Wanted
     ) -> OpenMedia | None:
@@ -95,11 +110,12 @@ class Media:
         if row.stored is None or row.account_id is None:
             return None
         span = wanted(row.stored.size, row.stored.etag)
+        key = MediaKey(AccountId(row.account_id), row.upload_id or message_id)
         try:
-            body = await stack.enter_async_context(
-                self._store.open(MediaKey(AccountId(row.account_id), message_id), span)
-            )
+            body = await stack.enter_async_context(self._store.open(key, span))
         except MediaGone:
+            if row.upload_id is not None:
+                raise  # WhatsApp gives files of ours to the customer alone
             return None  # lost from the store: WhatsApp may still have it
         return OpenMedia(
             row=row,

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -129,6 +129,16 @@ class ObstoreMediaStore:
             size, chunks = await self._find(str(key), span)
         async with aclosing(chunks):
             yield MediaBody(size=size, chunks=chunks)
+
+    async def clear(self, age: timedelta) -> int:
+        removed = 0
+        async with _within(self._deadlines.put):
+            async for page in obstore.list(self._store, f"{STAGING}/"):
+                old = [found["path"] for found in page if found["last_modified"] < datetime.now(UTC) - age]
+                for path in old:
+                    await obstore.delete_async(self._store, path)
+                removed += len(old)
+        return removed
 
     async def delete(self, key: MediaKey) -> None:
         with suppress(MediaGone):

@@ -6,17 +6,19 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Annotated, Final
 
+import msgspec
 import structlog
 from dishka.integrations.litestar import FromDishka, inject
-from litestar import Router, get
+from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from inbox.domain.access import Actor, Permission
-from inbox.domain.errors import InboxError, MessageNotFound
-from inbox.domain.ids import MessageId
+from inbox.domain.errors import ConversationNotFound, InboxError, MessageNotFound
+from inbox.domain.ids import ConversationId, MessageId
+from inbox.domain.media import MediaState
 from inbox.entrypoints.http.parameters import object_id
 from inbox.entrypoints.http.problems import SIGNED_IN, documented
 from inbox.entrypoints.http.ranges import wanted
@@ -53,6 +55,16 @@ _SUFFIXES: Final[Mapping[str, str]] = {
 """Of what WhatsApp takes. Anything else is `bin`: a suffix decides what opens the file."""
 
 _log = structlog.stdlib.get_logger("inbox.http")
+
+
+class FilesChecked(msgspec.Struct, frozen=True, kw_only=True):
+    """Files with a row: older messages of the existing system have none."""
+
+    status: str = "ok"
+    total: int
+    stored: int
+    pending: int
+    lost: int
 
 
 class Passing:
@@ -170,4 +182,21 @@ async def show_media(
     return Passing(media.open(actor, found, partial(wanted, range_header, if_range)), found)
 
 
-media_router = Router("/", route_handlers=[show_media])
+@post(
+    "/messages/check-media/{conversation_id:str}",
+    status_code=200,
+    permission=Permission.MESSAGES_VIEW,
+    responses=documented(*SIGNED_IN, 404),
+)
+@inject
+async def check_media(
+    conversation_id: FromPath[str], actor: NamedDependency[Actor], media: FromDishka[Media]
+) -> FilesChecked:
+    """How many files of the conversation are kept here, still come, or are lost; those to come are tried at once."""
+    counts = await media.check(actor, ConversationId(object_id(conversation_id, ConversationNotFound)))
+    stored, pending = counts.get(MediaState.STORED, 0), counts.get(MediaState.PENDING, 0)
+    total = sum(counts.values())
+    return FilesChecked(total=total, stored=stored, pending=pending, lost=total - stored - pending)
+
+
+media_router = Router("/", route_handlers=[show_media, check_media])

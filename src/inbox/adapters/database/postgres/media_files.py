@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inbox.domain.events import Event
 from inbox.domain.ids import AccountId, ConversationId, MessageId
+from inbox.domain.media import MediaState
 from inbox.ports.media import MediaKey
-from inbox.ports.records import MediaOutcome, PendingFile
+from inbox.ports.records import FilesOfConversation, MediaOutcome, PendingFile
 
 _PENDING: Final = text("""
 select f.message_id, f.account_id, f.media_id, m.message_type as kind, m.media_mime_type as mime_type,
@@ -40,6 +41,13 @@ where f.message_id = :message_id and f.account_id = :account_id and f.state = 'p
 returning f.message_id, f.account_id, m.conversation_id
 """)
 
+
+_OF_CONVERSATION: Final = text("""
+select f.state, count(*) as files, array_agg(f.message_id) filter (where f.state = 'pending') as waiting
+from media_files f join messages m on m.id = f.message_id
+where f.account_id = :account_id and m.account_id = :account_id and m.conversation_id = :conversation_id
+group by f.state
+""")
 
 _OVERDUE: Final = text("""
 select f.account_id, f.message_id
@@ -77,6 +85,13 @@ class PostgresMediaFiles:
         fields = row._asdict()
         blocked = fields.pop("blocked_for")
         return PendingFile(**fields, blocked_for=None if blocked is None else timedelta(seconds=max(1.0, blocked)))
+
+    async def of_conversation(self, account_id: AccountId, conversation_id: ConversationId) -> FilesOfConversation:
+        scope = {"account_id": account_id, "conversation_id": conversation_id}
+        rows = (await self._connection.execute(_OF_CONVERSATION, scope)).all()
+        counts = {MediaState(row.state): row.files for row in rows}
+        waiting = [MessageId(found) for row in rows for found in row.waiting or ()]
+        return FilesOfConversation(counts=counts, waiting=waiting)
 
     async def count_failure(self, account_id: AccountId, *, within: timedelta) -> None:
         await self._connection.execute(_FAILED, {"account_id": account_id, "within": within})

@@ -1,0 +1,155 @@
+"""Files from people, to be sent: taken piece by piece, looked at, and kept until a message shows them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+
+from inbox.domain.access import Actor, Permission
+from inbox.domain.errors import AccountNotFound, InboxError, Invalid, Overloaded
+from inbox.domain.ids import AccountId, uuid7
+from inbox.domain.uploads import HEAD_BYTES, MOST_BYTES, PATH, UploadKind, plain_name, whatsapp_type
+from inbox.ports.database import Database
+from inbox.ports.media import MediaKey, MediaStore
+from inbox.ports.uploads import NewUpload, UploadItem
+from inbox.services.rights import Rights, require_at
+
+MOST_UPLOADS: Final = 8
+_STEP: Final = 100
+_RESTS: Final = 0.2
+_BEING_WRITTEN: Final = timedelta(hours=6)
+"""No file takes that long: what is older belongs to a process that was killed."""
+
+
+class GivenFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file as it comes. Name and type are a stranger's words; `chunks` raises if it breaks off."""
+
+    name: str | None
+    mime_type: str | None
+    chunks: AsyncIterator[bytes]
+
+
+class Uploads:
+    """Takes files. A row comes before the file and counts only after it: no half of one is ever sent or served."""
+
+    def __init__(
+        self, database: Database, rights: Rights, store: MediaStore, *, within: float, at_once: int = MOST_UPLOADS
+    ) -> None:
+        """A file is in the store `within` seconds, the pace of whoever sends it included; `at_once` come together."""
+        self._database = database
+        self._rights = rights
+        self._store = store
+        self._within = within
+        self._slots = asyncio.Semaphore(at_once)
+
+    async def admit(self, actor: Actor, account_id: AccountId) -> None:
+        """Before a byte is read. Raises `AccountNotFound`, `PermissionDenied`, and `Overloaded` if too many come."""
+        await require_at(self._database, actor, Permission.MESSAGES_SEND, account_id)
+        await self._rights.require_account(account_id)
+        self._must_have_room()
+
+    async def take(self, actor: Actor, account_id: AccountId, kind: UploadKind, given: GivenFile) -> UploadItem:
+        """Stores a file of somebody who was admitted.
+
+        Raises `Overloaded`, `PayloadTooLarge`, `Invalid` for a file that WhatsApp does not take as `kind`, and what the
+        store and the file's chunks raise.
+        """
+        actor.require(Permission.MESSAGES_SEND, account_id, AccountNotFound)
+        self._must_have_room()
+        async with self._slots:
+            new = NewUpload(
+                id=uuid7(), account_id=account_id, kind=kind, name=plain_name(given.name), created_by=actor.user_id
+            )
+            async with self._database.transaction() as tx:
+                await tx.uploads.begin(new)
+            return await self._stored(new, given)
+
+    async def _stored(self, new: NewUpload, given: GivenFile) -> UploadItem:
+        key, head = MediaKey(new.account_id, new.id), bytearray()
+        stored = await self._store.put(
+            key,
+            _seen(given.chunks, head),
+            limit=MOST_BYTES[new.kind],
+            mime_type=given.mime_type,
+            within=self._within,
+        )
+        try:
+            mime_type = whatsapp_type(new.kind, stored.mime_type, stored.size, bytes(head))
+        except InboxError:
+            await self._forget(key)
+            raise
+        async with self._database.transaction() as tx:
+            stored = msgspec.structs.replace(stored, mime_type=mime_type)
+            item = await tx.uploads.complete(new.account_id, new.id, stored)
+        if item is None:
+            raise Invalid(PATH, "sent in less time: it took so long that it was given up")
+        return item
+
+    async def _forget(self, key: MediaKey) -> None:
+        """What cannot be removed at once, `UnusedUploads` removes."""
+        with suppress(InboxError):
+            await self._store.delete(key)
+            async with self._database.transaction() as tx:
+                await tx.uploads.remove([key])
+
+    def _must_have_room(self) -> None:
+        if self._slots.locked():
+            raise Overloaded("Too many files are being uploaded already.")
+
+
+class UnusedUploads:
+    """Files that were uploaded and never sent, or never came whole. What a message shows stays."""
+
+    def __init__(self, database: Database, store: MediaStore, *, age: timedelta) -> None:
+        """They go when they are older than `age`."""
+        self._database = database
+        self._store = store
+        self._age = age
+
+    async def sweep(self, removed: Callable[[str, int], None], *, rests: float = _RESTS) -> None:
+        """Removes them, some at a time, each first for everybody, then its file, then its row.
+
+        `removed` is told how many. What the store cannot delete holds nothing else up and is tried again the next time;
+        then its error is raised at the end. Raises what the database raises as well.
+        """
+        failure: InboxError | None = None
+        while True:
+            async with self._database.transaction() as tx:
+                keys = await tx.uploads.give_up(self._age, _STEP)
+            gone, failure = await self._deleted(keys, failure)
+            if gone:
+                async with self._database.transaction() as tx:
+                    await tx.uploads.remove(gone)
+                removed("uploads", len(gone))
+            if len(keys) < _STEP or not gone:
+                break
+            await asyncio.sleep(rests)
+        if cleared := await self._store.clear(_BEING_WRITTEN):
+            removed("unfinished_files", cleared)
+        if failure is not None:
+            raise failure
+
+    async def _deleted(
+        self, keys: Sequence[MediaKey], failure: InboxError | None
+    ) -> tuple[list[MediaKey], InboxError | None]:
+        """Those whose files are gone, and the last failure."""
+        gone: list[MediaKey] = []
+        for key in keys:
+            try:
+                await self._store.delete(key)
+            except InboxError as error:
+                failure = error
+            else:
+                gone.append(key)
+        return gone, failure
+
+
+async def _seen(chunks: AsyncIterator[bytes], head: bytearray) -> AsyncIterator[bytes]:
+    """The chunks; their beginning is left in `head`."""
+    async for chunk in chunks:
+        if len(head) < HEAD_BYTES:
+            head += chunk[: HEAD_BYTES - len(head)]
+        yield chunk
