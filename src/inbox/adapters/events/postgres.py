@@ -1,8 +1,8 @@
 """The bus between processes over LISTEN and NOTIFY.
 
-One connection listens and one tells, both apart from the pools. Signals are gathered for some milliseconds and sent
-together: a NOTIFY takes a global lock at commit, so it never runs inside a transaction of ours. Own signals reach own
-subscribers directly. After any gap every subscriber gets `Resync`.
+One connection listens and one tells, both apart from the pools. A signal is told at once, those that follow it within
+some milliseconds together: a NOTIFY takes a global lock at commit, so it never runs inside a transaction of ours. Own
+signals reach own subscribers directly. After any gap every subscriber gets `Resync`.
 """
 
 import asyncio
@@ -30,7 +30,8 @@ _CHECK_WITHIN: Final = 3.0
 _RECONNECT_SECONDS: Final = 0.2
 _UNHURRIED: Final = {"synchronous_commit": "off"}
 """Hints are not worth a write to the disk, which commits that count would have to wait for."""
-_BROKEN: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+_BROKEN: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
+"""The driver says `InternalClientError` of a connection that broke before it has noticed."""
 
 _log = structlog.stdlib.get_logger("inbox.events")
 
@@ -114,9 +115,12 @@ class PostgresEvents:
             self._local.publish(*letter.signals)
 
     async def _pump(self, connection: asyncpg.Connection) -> None:
+        clock = asyncio.get_running_loop().time
+        next_one = clock()
         while True:
             await self._has_some.wait()
-            await asyncio.sleep(_GATHER_SECONDS)
+            await asyncio.sleep(max(0.0, next_one - clock()))
+            next_one = clock() + _GATHER_SECONDS
             self._has_some.clear()
             signals = [self._outgoing.popleft() for _ in range(len(self._outgoing))]
             payloads = list(_packed(self._origin, signals))

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import TextClause, text
+from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inbox.adapters.database.postgres import decisions
@@ -14,18 +14,27 @@ from inbox.domain.content import Content, Media, message_type, preview
 from inbox.domain.errors import ConversationNotFound, IdempotencyKeyReused
 from inbox.domain.events import Event
 from inbox.domain.ids import AccountId, ConversationId, MessageId
-from inbox.domain.messages import Status
+from inbox.domain.messages import Author, Status
 from inbox.domain.outbound import Step
 from inbox.domain.outgoing import Sendable
 from inbox.domain.outgoing_files import Document, File
+from inbox.domain.scheduling import MOST_WAITING
+from inbox.domain.sending_errors import TooManyScheduled
 from inbox.kit import tracing
 from inbox.ports.records import History, IdempotencyKey, NewMessage, Target
 
 # Whoever adds a message has locked its conversation before: `created_at` follows the order of commits, as the history
-# needs it. `now()` would be the start of the transaction, before it waited for the lock.
+# needs it. `now()` would be the start of the transaction, before it waited for the lock. All of it is one statement:
+# each one more would cost a send as much again.
 _MESSAGE: Final = """
 with owner as (
   select id, account_id from conversations where id = :conversation_id and account_id = :account_id
+), line as (
+  update conversations c
+  set updated_at = greatest(c.updated_at, cast(:at as timestamptz)), epoch = c.epoch + cast(:takes_over as int),
+      bot_last_reply_at = greatest(c.bot_last_reply_at, case when :by_bot then cast(:at as timestamptz) end)
+  from owner
+  where c.id = owner.id and cast(:is_line as boolean)
 ), message as (
   insert into messages (id, account_id, conversation_id, direction, content_text, content, message_type, media_id,
                         media_mime_type, media_filename, author, author_id, client_id, status, "timestamp", failed_at,
@@ -37,6 +46,12 @@ with owner as (
          cast(:error_message as text), cast(:reply_to_wamid as text), statement_timestamp()
   from owner
   returning id, account_id, conversation_id
+)"""
+_TOLD: Final = """told as (
+  insert into event_log (account_id, conversation_id, kind, body)
+  select m.account_id, m.conversation_id, cast(:event as text), cast(:event_body as jsonb)
+  from message m join work on work.id = m.id
+  where cast(:is_line as boolean)
 )"""
 _DONE: Final = "select exists (select from message) as is_stored, exists (select from work) as is_new"
 
@@ -51,7 +66,7 @@ _QUEUE: Final = text(f"""{_MESSAGE}, lane as (
       due = case when lanes.ver = lanes.done then greatest(excluded.due, lanes.pair_at) else lanes.due end,
       priority = case when lanes.ver = lanes.done then excluded.priority
                  else least(lanes.priority, excluded.priority) end
-  returning key
+  returning key, attempts = 0 and retries > 0 as is_postponed
 ), work as (
   insert into outbox (id, account_id, conversation_id, state, expires_at, epoch, turn_id, part, traceparent)
   select m.id, m.account_id, m.conversation_id, 'queued', cast(:expires_at as timestamptz), cast(:epoch as bigint),
@@ -59,8 +74,23 @@ _QUEUE: Final = text(f"""{_MESSAGE}, lane as (
   from message m join lane on lane.key = m.conversation_id::text
   on conflict (turn_id, part) do nothing
   returning id
+), {_TOLD}
+{_DONE}, (select is_postponed from lane) as is_postponed""")  # noqa: S608 - constants of ours
+
+# No lane knows of it before its time comes: `scheduled.py` does what is left out here.
+_SCHEDULE: Final = text(f"""{_MESSAGE}, work as (
+  insert into outbox (id, account_id, conversation_id, state, expires_at, traceparent, send_at, priority)
+  select id, account_id, conversation_id, 'scheduled', cast(:expires_at as timestamptz), cast(:traceparent as text),
+         cast(:send_at as timestamptz), cast(:priority as smallint)
+  from message
+  returning id
 )
 {_DONE}""")  # noqa: S608 - constants of ours
+
+_COUNT_SCHEDULED: Final = text("""
+select count(*) from outbox
+where conversation_id = :conversation_id and account_id = :account_id and state = 'scheduled'
+""")
 
 _ADD_FAILED: Final = text(f"""{_MESSAGE}, work as (
   insert into outbox (id, account_id, conversation_id, state, reason, expires_at, epoch, turn_id, part)
@@ -69,7 +99,7 @@ _ADD_FAILED: Final = text(f"""{_MESSAGE}, work as (
   from message
   on conflict (turn_id, part) do nothing
   returning id
-)
+), {_TOLD}
 {_DONE}""")  # noqa: S608 - constants of ours
 
 _DROP: Final = text("delete from messages where id = :id and account_id = :account_id")
@@ -96,6 +126,8 @@ select * from (
     and m.content_text is distinct from '[status update]'
     and m.message_type is distinct from 'reaction'
     and not (m.direction = 'outbound' and m.status is not distinct from 'failed')
+    and not (m.direction = 'outbound' and m.status is not distinct from 'pending'
+             and exists (select from outbox o where o.id = m.id and o.state = 'scheduled'))
   order by m."timestamp" desc, m.id desc
   limit :limit + 20) newest
 order by created_at desc, id desc
@@ -124,14 +156,34 @@ class PostgresMessages:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def queue(self, new: NewMessage) -> None:
-        values = {"status": Status.PENDING.value, "failed_at": None, "error_code": None, "error_message": None}
+    async def queue(self, new: NewMessage, created: Event | None = None) -> bool:
         rank = pacing.priority(new.author, by_program=new.by_program)
-        await self._store(_QUEUE, new, {**values, "traceparent": tracing.current(), "priority": rank.value})
+        values = {
+            "status": Status.PENDING.value,
+            "failed_at": None,
+            "error_code": None,
+            "error_message": None,
+            "traceparent": tracing.current(),
+            "priority": rank.value,
+            "takes_over": int(created is not None and new.author is Author.HUMAN),
+        }
+        if new.send_at is not None:
+            await self._schedule(new, {**values, "send_at": new.send_at})
+            return False
+        return not (await self._store(_QUEUE, new, created, values)).is_postponed
 
-    async def add_failed(self, new: NewMessage, *, reason: str, error_code: int | None, error_message: str) -> None:
-        values = {"status": Status.FAILED.value, "failed_at": new.at, "reason": reason}
-        await self._store(_ADD_FAILED, new, {**values, "error_code": error_code, "error_message": error_message})
+    async def add_failed(
+        self, new: NewMessage, created: Event | None = None, *, reason: str, error_code: int | None, error_message: str
+    ) -> None:
+        values = {
+            "status": Status.FAILED.value,
+            "failed_at": new.at,
+            "error_code": error_code,
+            "error_message": error_message,
+            "reason": reason,
+            "takes_over": 0,
+        }
+        await self._store(_ADD_FAILED, new, created, values)
 
     async def remember(self, key: IdempotencyKey, message_id: MessageId) -> MessageId | None:
         values = {**msgspec.structs.asdict(key), "message_id": message_id}
@@ -176,13 +228,28 @@ class PostgresMessages:
             for row in reversed(rows)
         ]
 
-    async def _store(self, statement: TextClause, new: NewMessage, values: dict[str, Any]) -> None:
-        row = (await self._connection.execute(statement, {**_values(new), **values})).one()
+    async def _schedule(self, new: NewMessage, values: dict[str, Any]) -> None:
+        scope = {"account_id": new.account_id, "conversation_id": new.conversation_id}
+        if (await self._connection.execute(_COUNT_SCHEDULED, scope)).scalar_one() >= MOST_WAITING:
+            raise TooManyScheduled
+        await self._store(_SCHEDULE, new, None, values)
+
+    async def _store(
+        self, statement: TextClause, new: NewMessage, created: Event | None, values: dict[str, Any]
+    ) -> Row[Any]:
+        told = {
+            "is_line": created is not None,
+            "by_bot": new.author is Author.BOT,
+            "event": created and created.kind,
+            "event_body": created and msgspec.json.encode(created.body).decode(),
+        }
+        row = (await self._connection.execute(statement, {**_values(new), **told, **values})).one()
         if not row.is_stored:
             raise ConversationNotFound
         if not row.is_new:
             # Only the unique index knows for sure that this part of the turn is there already.
             await self._connection.execute(_DROP, {"id": new.id, "account_id": new.account_id})
+        return row
 
 
 def _values(new: NewMessage) -> dict[str, Any]:
@@ -192,7 +259,7 @@ def _values(new: NewMessage) -> dict[str, Any]:
         "id": new.id,
         "account_id": new.account_id,
         "conversation_id": new.conversation_id,
-        "content_text": outgoing.preview(content) if isinstance(content, Sendable) else preview(content),
+        "content_text": new.text or (outgoing.preview(content) if isinstance(content, Sendable) else preview(content)),
         "content": msgspec.json.encode(content).decode(),
         "message_type": outgoing.message_type(content) if isinstance(content, Sendable) else message_type(content),
         "media_id": file and file.media_id,

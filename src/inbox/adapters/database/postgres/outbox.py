@@ -9,12 +9,15 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inbox.adapters.database.postgres import event_log, statuses
+from inbox.adapters.database.postgres import event_log, statuses, windows
+from inbox.adapters.database.postgres.absences import Absences
 from inbox.adapters.database.postgres.engine import autocommit, database_errors, repeated
 from inbox.adapters.database.postgres.outbox_fences import Fences
 from inbox.adapters.database.postgres.outbox_heads import Heads
 from inbox.adapters.database.postgres.outbox_outcomes import Outcomes
+from inbox.adapters.database.postgres.scheduled import Scheduled
 from inbox.adapters.database.postgres.times import timed
+from inbox.domain.errors import InboxError
 from inbox.domain.events import Event, MessageSettled
 from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.domain.outbound import PUBLIC, REAP_AFTER, UNCONFIRMED_AFTER, State, Step, after
@@ -68,16 +71,23 @@ with wire as (
 update outbox o
 set state = late.state, updated_at = now(), lease_until = null,
     unknown_until = case when late.state = 'unknown' then :time + :unconfirmed_after end,
+    reason = case when late.state = 'unknown' then null else o.reason end,
     token = case when late.state = 'queued' then null else o.token end
 from late where o.id = late.id
 returning o.id, o.account_id, o.conversation_id, o.state
 """).bindparams(reap_after=REAP_AFTER, unconfirmed_after=UNCONFIRMED_AFTER, most=500)
 
 # A status can be parked by one transaction while another teaches its wamid: neither sees the other. This net does.
+# A number that another program uses as well parks all of that one's: only the newest are looked at each time.
 _ORPHANS: Final = text("""
-select m.id from message_statuses s
-join messages m on m.wa_message_id = s.wamid join whatsapp_accounts a on a.id = m.account_id
-where s.message_id is null and s.phone_number_id = a.phone_number_id and s.received_at > now() - interval '10 minutes'
+with parked as materialized (
+  select wamid, phone_number_id from message_statuses
+  where message_id is null and received_at > now() - interval '10 minutes'
+  order by received_at desc limit 5000
+)
+select m.id from parked s
+join messages m on m.wa_message_id = s.wamid
+join whatsapp_accounts a on a.id = m.account_id and a.phone_number_id = s.phone_number_id
 order by m.id limit 100 for update of m
 """)
 
@@ -99,10 +109,16 @@ class PostgresOutbox:
         self._heads = Heads(engine, sealer, events)
         self._fences = Fences(engine)
         self._outcomes = Outcomes(engine, events)
+        self._scheduled = Scheduled(engine, events)
+        self._absences: Absences | None = None
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Messages can be sent inside; at the end the outcomes that wait are written."""
+    async def running(self, *, auto_resend: bool = False) -> AsyncIterator[None]:
+        """Messages can be sent inside; at the end the outcomes that wait are written.
+
+        `auto_resend` lets `reap` send once more, on the proof of `domain.absence`, what nobody confirmed.
+        """
+        self._absences = Absences(self._engine, self._events) if auto_resend else None
         async with self._outcomes.running(), self._fences.running():
             yield
 
@@ -136,13 +152,25 @@ class PostgresOutbox:
 
     async def reap(self, now: datetime | None = None) -> int:
         """Also finds statuses that were parked in the moment in which their wamid became known."""
+        steps = [self._reap, self._heads.expire, self._adopt_orphans, self._scheduled.queue_due]
+        if self._absences:
+            steps.append(self._absences.look)
+        moved, failed = 0, None
+        for step in steps:
+            try:
+                moved += await step(now)
+            except InboxError as error:
+                failed = error  # one that takes too long each time keeps no other from its work
+        if failed is not None:
+            raise failed
+        return moved
+
+    async def _reap(self, now: datetime | None) -> int:
         with database_errors():
             async with self._engine.begin() as connection:
                 moved = (await connection.execute(_REAP, {"now": now})).all()
                 await event_log.record(connection, [_stands(row) for row in moved])
-        expired = await self._heads.expire(now)
-        await repeated(self._adopt_orphans)
-        return len(moved) + expired
+        return len(moved)
 
     async def is_bot_on_wire(self, account_id: AccountId, conversation_id: ConversationId, within: timedelta) -> bool:
         with database_errors():
@@ -150,13 +178,18 @@ class PostgresOutbox:
                 values = {"account_id": account_id, "id": conversation_id, "within": within}
                 return bool((await connection.execute(_BOT_ON_WIRE, values)).scalar_one())
 
-    async def _adopt_orphans(self) -> None:
+    async def _adopt_orphans(self, _: datetime | None) -> int:
+        """Nothing that a worker would have to look at."""
+        await repeated(self._adopt)
+        return 0
+
+    async def _adopt(self) -> None:
         with database_errors():
             async with self._engine.begin() as connection:
                 ids = set((await connection.execute(_ORPHANS)).scalars())
-                if ids:
-                    events, _ = await statuses.show(connection, await statuses.adopt(connection, ids))
-                    await event_log.record(connection, events)
+                events, _ = await statuses.show(connection, await statuses.adopt(connection, ids)) if ids else ([], [])
+                await event_log.record(connection, events)
+            await windows.close_apart(self._engine, events)
 
 
 def _stands(row: Row[Any]) -> Event:

@@ -16,11 +16,12 @@ from inbox.kit.coalescing import Batching, Coalescer
 _BATCHING: Final = Batching(items=200, waiting=2_000, deadline=2.0)
 
 # Messages that wait for nobody: those without an epoch, which are not the bot's. The clock is read after the locks. The
-# state is a column and no condition: the index of claimed rows is full of those that are claimed no more.
+# state is a column and no condition: the index of claimed rows is full of those that are claimed no more. Behind the
+# inner `select` the planner does not see how many they are: for a few it would make a plan of their own, each time.
 _TOGETHER: Final = text("""
 with held as materialized (
   select o.id, o.state = 'claimed' and o.epoch is null as is_ready
-  from unnest(cast(:ids as uuid[]), cast(:tokens as uuid[])) u(id, token)
+  from unnest((select cast(:ids as uuid[])), cast(:tokens as uuid[])) u(id, token)
   join outbox o on o.id = u.id and o.token = u.token
   order by o.id for update of o
 )

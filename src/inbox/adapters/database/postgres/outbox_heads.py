@@ -18,10 +18,10 @@ from inbox.adapters.database.postgres.times import timed
 from inbox.domain.accounts import Channel
 from inbox.domain.contacts import Address
 from inbox.domain.content import Content, Text
-from inbox.domain.errors import SecretUnreadable
+from inbox.domain.errors import SecretUnreadable, WindowClosed
 from inbox.domain.events import MessageSettled
 from inbox.domain.ids import AccountId, ConversationId, MessageId
-from inbox.domain.messages import Author
+from inbox.domain.messages import FAILURES, Author
 from inbox.domain.outbound import FOLLOWER_WAITS, LEASE, NOT_SENT, PAUSED_FOR, REAP_AFTER
 from inbox.domain.outgoing import Sendable
 from inbox.domain.work import Lane
@@ -32,10 +32,11 @@ from inbox.ports.records import HeadTaken, Outgoing
 _SHORTLY: Final = timedelta(milliseconds=100)
 _ROUNDS: Final = 3
 
+# The planner must not see how many conversations these are: for a few it would make a plan of their own, each time.
 _HEADS: Final = timed(f"""
 with head as (
   select h.*, c.epoch as newest_epoch, c.client_number
-  from unnest(cast(:conversations as uuid[])) w(conversation_id)
+  from unnest((select cast(:conversations as uuid[]))) w(conversation_id)
   cross join lateral (
     select o.* from outbox o
     where o.conversation_id = w.conversation_id and o.state in ('queued', 'claimed', 'wire', 'unknown')
@@ -82,21 +83,29 @@ order by m.id for update of m
 
 _END: Final = timed("""
 with held as (
-  select o.id, case when o.epoch < c.epoch then 'cancelled' else 'expired' end as state
+  select o.id, case when o.epoch < c.epoch then 'cancelled' else 'expired' end as state,
+         case when o.epoch < c.epoch then 'cancelled' when o.reason = :closed then :closed else 'expired' end as reason
   from outbox o join conversations c on c.id = o.conversation_id
   where o.id = any(cast(:ids as uuid[])) and o.state = 'queued'
     and (o.expires_at <= :time or o.epoch < c.epoch)
   order by o.id for update of o
 ), ended as (
-  update outbox o set state = held.state, reason = held.state, updated_at = now() from held where o.id = held.id
-  returning o.id, o.state
+  update outbox o set state = held.state, reason = held.reason, updated_at = now() from held where o.id = held.id
+  returning o.id, o.state, o.reason
 )
-update messages m set status = 'failed', failed_at = now(), error_message = said.sentence
-from ended join unnest(cast(:states as text[]), cast(:sentences as text[])) said(state, sentence)
-  on said.state = ended.state
+update messages m
+set status = 'failed', failed_at = now(), error_message = said.sentence,
+    error_code = case when ended.reason = :closed then cast(:closed_code as int) end
+from ended join unnest(cast(:reasons as text[]), cast(:sentences as text[])) said(reason, sentence)
+  on said.reason = ended.reason
 where m.id = ended.id
 returning m.id, m.account_id, m.conversation_id, m.status, m.wa_message_id, m.error_code, m.error_message, ended.state
-""").bindparams(states=[state.value for state in NOT_SENT], sentences=list(NOT_SENT.values()))
+""").bindparams(
+    reasons=[*(state.value for state in NOT_SENT), WindowClosed.code],
+    sentences=[*NOT_SENT.values(), FAILURES[WindowClosed.graph_code]],
+    closed=WindowClosed.code,
+    closed_code=WindowClosed.graph_code,
+)
 
 # The index of open messages holds few rows: those of finished ones are not looked at.
 _EXPIRED: Final = timed("""

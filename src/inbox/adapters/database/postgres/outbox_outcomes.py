@@ -13,11 +13,12 @@ import structlog
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from inbox.adapters.database.postgres import event_log, paces, reactions, statuses
+from inbox.adapters.database.postgres import event_log, paces, reactions, statuses, windows
 from inbox.adapters.database.postgres.engine import database_errors, repeated
 from inbox.adapters.database.postgres.lanes import NUDGE
 from inbox.domain.errors import CommitUnknown, Unstorable
 from inbox.domain.events import Event, MessageSettled, Signal, WorkWaiting
+from inbox.domain.failure_texts import logged
 from inbox.domain.messages import Status
 from inbox.domain.outbound import FOLLOWER_WAITS, PUBLIC, UNCONFIRMED_AFTER, State, Step, after
 from inbox.domain.pacing import PairLimit
@@ -29,7 +30,8 @@ from inbox.ports.records import Settlement
 _log = structlog.stdlib.get_logger("inbox.outbox")
 
 _PAIR: Final = PairLimit()
-_BATCHING: Final = Batching(items=200, waiting=2_000, deadline=10.0)
+_BATCHING: Final = Batching(items=200, waiting=2_000, deadline=10.0, every=0.01)
+"""A lone outcome is written at once. Where many come, most of what a flush costs is the same for one and for twenty."""
 
 _OUTCOMES: Final = (
     Step.NOTHING_SENT,
@@ -48,16 +50,17 @@ _MOVES: Final = [
 ]
 """From which states an outcome may lead where."""
 
-# The count makes sure that all messages are locked before the first lane.
+# The count makes sure that all messages are locked before the first lane. Here and below the planner must not see how
+# many outcomes there are: for a few it would make a plan of their own each time, which takes longer than to write them.
 _LOCK: Final = text("""
 with m as materialized (
   select m.id, m.conversation_id
-  from unnest(cast(:ids as uuid[]), cast(:account_ids as uuid[])) s(id, account_id)
+  from unnest((select cast(:ids as uuid[])), cast(:account_ids as uuid[])) s(id, account_id)
   join messages m on m.id = s.id and m.account_id = s.account_id
   order by m.id for update of m
 ), l as materialized (
   select l.key
-  from unnest(cast(:keys as text[]), cast(:fences as bigint[])) s(key, fence)
+  from unnest((select cast(:keys as text[])), cast(:fences as bigint[])) s(key, fence)
   join lanes l on l.kind = 'send' and l.key = s.key and l.fence = s.fence and l.attempts > 0
   where (select count(*) from m) > 0
   order by l.key for update of l
@@ -74,7 +77,7 @@ with own as materialized (
            select * from unnest(cast(:move_sources as text[]), cast(:move_targets as text[])) v(source, target)
          ) as fits
   from unnest(
-    cast(:ids as uuid[]), cast(:account_ids as uuid[]), cast(:tokens as uuid[]), cast(:keys as text[]),
+    (select cast(:ids as uuid[])), cast(:account_ids as uuid[]), cast(:tokens as uuid[]), cast(:keys as text[]),
     cast(:fences as bigint[]), cast(:vers as bigint[]), cast(:states as text[]), cast(:statuses as text[]),
     cast(:wamids as text[]), cast(:reasons as text[]), cast(:waits as interval[]), cast(:due_ins as interval[]),
     cast(:unknown_fors as interval[]), cast(:codes as int[]), cast(:messages as text[]), cast(:is_pairs as boolean[])
@@ -193,6 +196,7 @@ class Outcomes:
         with database_errors():
             async with self._engine.begin() as connection:
                 values = _values(items)
+                concerned = await windows.lock_refused(connection, [settlement for settlement, _ in items])
                 locked = (await connection.execute(_LOCK, values)).all()
                 found = {row.id: row.conversation_id for row in locked if row.id}
                 ours = {row.key for row in locked}
@@ -206,10 +210,12 @@ class Outcomes:
                     await connection.execute(NUDGE, {"kind": WorkKind.SEND.value, "keys": sorted(others)})
                 settled = [settlement for settlement, _ in known if settlement.throttled == "number"]
                 await paces.slow(connection, {settlement.account_id for settlement in settled})
+                events += await windows.close(connection, concerned)
                 await event_log.record(connection, events)
                 done: list[Signal] = [MessageSettled(settlement.message_id) for settlement, _ in known]
                 is_more = others or len(rows) < len(known) or rows[0].is_lane_due
-                return [*signals, *done, *([WorkWaiting(WorkKind.SEND)] if is_more else [])]
+            await windows.close_apart(self._engine, events, done=concerned)
+            return [*signals, *done, *([WorkWaiting(WorkKind.SEND)] if is_more else [])]
 
 
 def _apart(items: Sequence[_Item]) -> Iterator[list[_Item]]:
@@ -235,6 +241,7 @@ async def _consequences(
         row = rows.get(settlement.message_id)
         if row is not None:
             events += [] if settlement.state is State.QUEUED else [statuses.changed(row, settlement.state)]
+            _log_refusal(settlement)
             events += await _account(connection, settlement, is_paused=row.is_paused)
         elif settlement.state is State.ACCEPTED and settlement.wamid is not None:
             values = {"id": settlement.message_id, "token": settlement.token, "wamid": settlement.wamid}
@@ -256,7 +263,10 @@ async def _account(connection: AsyncConnection, settlement: Settlement, *, is_pa
         paused = (await connection.execute(_PAUSE, values | {"reason": settlement.pause})).one_or_none()
         if paused is None or not paused.is_news:
             return []
-        _log.error("account_paused", account_id=str(settlement.account_id))
+        code = settlement.error_code
+        _log.error(
+            "account_paused", account_id=str(settlement.account_id), graph_code=code, said=logged("paused", code)
+        )
         kind = "account.paused"
     elif settlement.state is State.ACCEPTED and is_paused and (await connection.execute(_RESUME, values)).rowcount:
         _log.info("account_resumed", account_id=str(settlement.account_id))
@@ -264,6 +274,13 @@ async def _account(connection: AsyncConnection, settlement: Settlement, *, is_pa
     else:
         return []
     return [Event(account_id=settlement.account_id, conversation_id=None, kind=kind, body={"reason": settlement.pause})]
+
+
+def _log_refusal(settlement: Settlement) -> None:
+    if settlement.state is State.FAILED:
+        code = settlement.error_code
+        said = logged(settlement.reason or "", code)
+        _log.warning("send_refused", message_id=str(settlement.message_id), graph_code=code, said=said)
 
 
 def _values(items: Sequence[_Item]) -> dict[str, list[Any]]:

@@ -128,6 +128,18 @@ select a.id, :ceiling from unnest(cast(:accounts as uuid[])) a(id) order by a.id
 on conflict (account_id) do update set ceiling = excluded.ceiling, learned = null, learned_at = null
 """)
 
+# The account is locked.
+_SET_ONE: Final = text(f"""
+with before as (
+  select a.id, coalesce(p.ceiling, {STANDARD}) as ceiling
+  from whatsapp_accounts a left join number_paces p on p.account_id = a.id
+  where a.id = :id
+), after as (
+  insert into number_paces (account_id, ceiling) select id, :ceiling from before
+  on conflict (account_id) do update set ceiling = excluded.ceiling, learned = null, learned_at = null
+)
+select ceiling from before
+""")  # noqa: S608 - constants of ours
 
 # Such a number never gets more.
 _COEXIST: Final = text("""
@@ -148,6 +160,12 @@ async def upgrade(connection: AsyncConnection, accounts: Collection[UUID]) -> No
     """WhatsApp lets these numbers send faster from now on."""
     if accounts:
         await connection.execute(_SET, {"accounts": sorted(accounts), "ceiling": UPGRADED})
+
+
+async def set_ceiling(connection: AsyncConnection, account_id: UUID, ceiling: float) -> float:
+    """An administrator knows what WhatsApp allows the number. Returns the ceiling of before."""
+    before: float = (await connection.execute(_SET_ONE, {"id": account_id, "ceiling": ceiling})).scalar_one()
+    return before
 
 
 async def coexist(connection: AsyncConnection, accounts: Collection[UUID]) -> None:

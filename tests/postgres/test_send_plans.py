@@ -1,0 +1,52 @@
+"""What a send asks of the planner: nothing, once a connection has seen its statements."""
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from builders import SEALER, a_conversation, execute
+from database_fixtures import RecordedSignals
+from inbox.adapters.database.postgres.transaction import PostgresDatabase
+from inbox.domain.accounts import Channel
+from inbox.domain.outbound import State
+from postgres.outbox_scene import on_wire, settled
+from postgres.own_engines import an_engine
+
+_CUSTOM_AT_MOST = 5
+"""PostgreSQL plans the first five executions of a prepared statement for their values, and then decides."""
+
+_OLD_MESSAGES = """
+with c as (
+  insert into conversations (id, account_id, client_number)
+  select gen_random_uuid(), :account, 'old-' || n from generate_series(1, 500) n returning id
+), l as (
+  insert into lanes (kind, key, account_id, ver, done) select 'send', id::text, :account, 8, 8 from c
+), m as (
+  insert into messages (id, account_id, conversation_id, direction, author, content_text, message_type, status,
+                        "timestamp", wa_message_id)
+  select gen_random_uuid(), :account, c.id, 'outbound', 'human', 'Bonjour', 'text', 'read', now(),
+         'wamid.' || c.id || n
+  from c cross join generate_series(1, 8) n returning id, conversation_id
+)
+insert into outbox (id, account_id, conversation_id, state, expires_at, token)
+select id, :account, conversation_id, 'read', now(), gen_random_uuid() from m
+"""
+
+
+async def test_the_statements_of_a_send_are_not_planned_again_and_again(
+    engine: AsyncEngine, database_url: str, account: Channel
+) -> None:
+    await execute(engine, _OLD_MESSAGES, account=account.account_id)
+    async with engine.connect() as connection:
+        await connection.execute(text("analyze outbox, lanes, messages, conversations"))
+        await connection.commit()
+    async with an_engine(database_url) as own, an_engine(database_url) as intake:
+        database = PostgresDatabase(own, intake, SEALER, RecordedSignals())
+        async with database.running():
+            for _ in range(2 * _CUSTOM_AT_MOST):
+                conversation = await a_conversation(engine, account.account_id)
+                head, lane = await on_wire(database, engine, account, conversation)
+                await database.outbox.settle(settled(head, State.ACCEPTED, wamid=f"wamid.{head.id}"), lane)
+            plans = await execute(own, "select custom_plans, statement from pg_prepared_statements")
+    ours = [row.statement for row in plans if "outbox" in row.statement or "lanes" in row.statement]
+    assert len(ours) >= len({"claim", "heads", "fence", "lock", "outcome"})
+    assert [row.statement for row in plans if row.custom_plans > _CUSTOM_AT_MOST] == []
