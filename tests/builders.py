@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from inbox.domain import outgoing
 from inbox.domain.accounts import Channel
 from inbox.domain.contacts import Address
 from inbox.domain.content import Content, Text, message_type, preview
@@ -21,6 +22,7 @@ from inbox.domain.ids import AccountId, ConversationId, DeliveryId, MessageId, T
 from inbox.domain.inbound import InboundMessage, InboundStatus
 from inbox.domain.messages import Author
 from inbox.domain.outbound import State
+from inbox.domain.outgoing import Sendable
 from inbox.kit.sealing import Sealer
 from inbox.ports.records import NewMessage, Received
 
@@ -229,7 +231,7 @@ async def a_message(
     *,
     direction: str = "outbound",
     author: Author | None = Author.HUMAN,
-    content: Content | None = None,
+    content: Content | Sendable | None = None,
     status: str | None = "sent",
     wamid: str | None = None,
     timestamp: datetime = NOON,
@@ -248,8 +250,8 @@ async def a_message(
         direction=direction,
         author=author,
         content=msgspec.json.encode(said).decode(),
-        preview=preview(said),
-        type=message_type(said),
+        preview=outgoing.preview(said) if isinstance(said, Sendable) else preview(said),
+        type=outgoing.message_type(said) if isinstance(said, Sendable) else message_type(said),
         status=status,
         wamid=wamid,
         at=timestamp,
@@ -264,7 +266,7 @@ async def a_queued_message(
     *,
     state: State = State.QUEUED,
     author: Author = Author.HUMAN,
-    content: Content | None = None,
+    content: Content | Sendable | None = None,
     epoch: int | None = None,
     expires_at: datetime | None = None,
     token: UUID | None = None,

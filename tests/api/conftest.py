@@ -39,13 +39,15 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-async def container(settings: Settings, database_url: str, engine: AsyncEngine) -> AsyncIterator[AsyncContainer]:
+async def container(
+    settings: Settings, database_url: str, engine: AsyncEngine, tmp_path: Path
+) -> AsyncIterator[AsyncContainer]:
     runtime = Runtime(
         settings=settings,
         database_url=database_url,
         sealer=SEALER,
         token_secrets=(b"t" * 32,),
-        data_dir=Path("unused"),
+        data_dir=tmp_path,
     )
     container = build(runtime, Fakes())
     yield container

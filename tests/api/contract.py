@@ -34,6 +34,9 @@ ACCOUNT: Final[Shape] = {
     "slug": text,
     "phone_number": nullable(text),
     "phone_number_id": text,
+    # ours
+    "read_receipts": boolean,
+    "typing_indicators": boolean,
 }
 CONVERSATION: Final[Shape] = {
     "id": uuid,
@@ -81,6 +84,7 @@ MESSAGE: Final[Shape] = {
     "revoked_at": nullable(time),
     "content": nullable(mapping),
     "media_state": nullable(text),
+    "scheduled_at": nullable(time),
     "context": nullable(mapping),
 }
 CONTACT: Final[Shape] = {

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from builders import SEALER, execute
 from inbox.domain.access import Actor, ActorKind, Grant, Permission
 from inbox.domain.ids import UserId, uuid7
+from inbox.entrypoints.http.examples_templates import TEMPLATE_ID
 from inbox.entrypoints.http.examples_values import ACCOUNT, CONTACT, CONVERSATION, NUMBER, PERSON, ROLE
 from inbox.ports.records import RoleChange
 from inbox.services.members import Members
@@ -22,8 +23,8 @@ async def build_world(engine: AsyncEngine) -> None:
     """One account with a conversation whose window is open, one person, one role."""
     await execute(
         engine,
-        """insert into whatsapp_accounts (id, name, slug, phone_number_id, access_token_sealed)
-           values (:id, 'Boutique', 'boutique', '106000000001', :token)""",
+        """insert into whatsapp_accounts (id, name, slug, phone_number_id, waba_id, access_token_sealed)
+           values (:id, 'Boutique', 'boutique', '106000000001', '102000000001', :token)""",
         id=ACCOUNT,
         token=SEALER.seal("token", table="whatsapp_accounts", column="access_token", row_id=ACCOUNT),
     )
@@ -37,6 +38,14 @@ async def build_world(engine: AsyncEngine) -> None:
         account=ACCOUNT,
         number=NUMBER,
         window=datetime.now(UTC) + timedelta(hours=12),
+    )
+    await execute(
+        engine,
+        """insert into message_templates (id, account_id, waba_id, name, language, meta_id, status, components)
+           values (:id, :account, '102000000001', 'velo_pret', 'fr', '9008', 'APPROVED',
+                   '[{"type": "BODY", "text": "Bonjour {{1}}, votre vélo est prêt."}]')""",
+        id=TEMPLATE_ID,
+        account=ACCOUNT,
     )
     await execute(engine, "insert into app_users (user_id, is_active) values (:id, true)", id=PERSON)
     await execute(

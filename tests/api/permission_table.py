@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
+from sample_files import PNG
+
 CALLERS: Final = (
     "admin",
     "manager",
@@ -60,6 +62,8 @@ SETTINGS: Final = _pattern(
     anonymous="401 401 401",
     key_of_a="403 404 404",
 )
+NO_SAMPLE: Final = {caller: answers.replace("2xx", "422") for caller, answers in SETTINGS.items()}
+"""Whoever may is told that there is no such upload."""
 ADMIN_OF_ACCOUNTS: Final = _pattern(
     admin="2xx 2xx 404",
     manager="403 403 403",
@@ -83,7 +87,7 @@ ANY_ACCOUNT: Final = SIGNED_IN | {"nobody": "403"}
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One call. `{name}` in path, body and query stands for the object that the column is about.
 
-    `path` is where to call if the route has another name for the object.
+    `path` is where to call if the route has another name for the object. `file` comes in a form.
     """
 
     permission: str
@@ -91,6 +95,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     body: Any = None
     query: dict[str, str] = {}
     path: str | None = None
+    file: bytes | None = None
 
 
 TABLE: Final[Mapping[str, Row]] = {
@@ -113,6 +118,30 @@ TABLE: Final[Mapping[str, Row]] = {
     ),
     "DELETE /accounts/{account_id}": Row(permission="accounts.manage", expected=ADMIN_OF_ACCOUNTS),
     "GET /accounts/{account_id}/notices": Row(permission="accounts.view", expected=READ_ONE),
+    # --- templates
+    "GET /accounts/{account_id}/templates": Row(permission="messages.view", expected=READ_ONE),
+    "POST /accounts/{account_id}/templates": Row(
+        permission="settings.manage",
+        expected=SETTINGS,
+        body={
+            "name": "new_{number}",
+            "language": "fr",
+            "category": "UTILITY",
+            "components": [{"type": "BODY", "text": "Bonjour"}],
+        },
+    ),
+    "POST /accounts/{account_id}/templates/sync": Row(permission="settings.manage", expected=SETTINGS),
+    "POST /accounts/{account_id}/templates/samples": Row(
+        permission="settings.manage", expected=NO_SAMPLE, body={"upload_id": "{account_id}"}
+    ),
+    "GET /accounts/{account_id}/templates/{template_id}": Row(permission="messages.view", expected=READ_ONE),
+    "PATCH /accounts/{account_id}/templates/{template_id}": Row(
+        permission="settings.manage", expected=SETTINGS, body={"category": "MARKETING"}
+    ),
+    "DELETE /accounts/{account_id}/templates/{template_id}": Row(permission="settings.manage", expected=SETTINGS),
+    "POST /accounts/{account_id}/templates/{template_id}/preview": Row(
+        permission="messages.view", expected=READ_ONE, body={}
+    ),
     # --- conversations
     "GET /conversations": Row(
         permission="conversations.view", expected=READ_LIST, query={"account_id": "{account_id}"}
@@ -124,6 +153,7 @@ TABLE: Final[Mapping[str, Row]] = {
     ),
     "POST /conversations/{conversation_id}/read": Row(permission="conversations.view", expected=READ_ONE),
     "POST /conversations/{conversation_id}/unread": Row(permission="conversations.view", expected=READ_ONE),
+    "POST /conversations/{conversation_id}/typing": Row(permission="messages.send", expected=SEND),
     "POST /conversations/{conversation_id}/favorite": Row(
         permission="conversations.view", expected=READ_ONE, body={"favorite": True}
     ),
@@ -131,6 +161,10 @@ TABLE: Final[Mapping[str, Row]] = {
     # --- messages
     "GET /messages/{conversation_id}": Row(permission="messages.view", expected=READ_ONE),
     "GET /messages/media/{message_id}": Row(permission="messages.view", expected=READ_ONE),
+    "POST /messages/check-media/{conversation_id}": Row(permission="messages.view", expected=READ_ONE),
+    "POST /media/uploads": Row(
+        permission="messages.send", expected=SEND, query={"account_id": "{account_id}", "kind": "image"}, file=PNG
+    ),
     "POST /messages/send": Row(
         permission="messages.send",
         expected=SEND,
@@ -163,6 +197,11 @@ TABLE: Final[Mapping[str, Row]] = {
             "body_text": "Quel jour ?",
             "buttons": [{"id": "mon", "title": "Lundi"}],
         },
+    ),
+    "GET /conversations/{conversation_id}/scheduled": Row(permission="messages.view", expected=READ_ONE),
+    "GET /messages/templates/{conversation_id}": Row(permission="messages.view", expected=READ_ONE),
+    "POST /messages/send-template/{conversation_id}": Row(
+        permission="messages.send", expected=SEND, body={"template_name": "velo_pret"}
     ),
     "GET /messages/free-window/{conversation_id}": Row(permission="messages.view", expected=READ_ONE),
     "GET /messages/price/{conversation_id}": Row(permission="messages.view", expected=READ_ONE),
@@ -207,6 +246,8 @@ TABLE: Final[Mapping[str, Row]] = {
     "GET /admin/cache/stats": Row(permission="roles.manage", expected=ADMIN_ONLY),
     "POST /admin/cache/clear": Row(permission="roles.manage", expected=ADMIN_ONLY),
     "GET /admin/queues": Row(permission="roles.manage", expected=ADMIN_ONLY),
+    "GET /admin/paces": Row(permission="roles.manage", expected=ADMIN_ONLY),
+    "POST /admin/paces/{account_id}": Row(permission="roles.manage", expected=ADMIN_OF_ACCOUNTS, body={"ceiling": 80}),
     "GET /admin/deliveries": Row(permission="settings.manage", expected=ADMIN_ONLY),
     "GET /admin/deliveries/{delivery_id}": Row(permission="settings.manage", expected=ADMIN),
     "POST /admin/deliveries/{delivery_id}/replay": Row(permission="settings.manage", expected=ADMIN),

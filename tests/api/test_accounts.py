@@ -18,7 +18,10 @@ NEW = {
     "access_token": "EAAG-canary",
     "verify_token": "choose-a-canary",
 }
-SHOWN = {key: NEW[key] for key in ("name", "slug", "phone_number", "phone_number_id")}
+SHOWN = {key: NEW[key] for key in ("name", "slug", "phone_number", "phone_number_id")} | {
+    "read_receipts": True,
+    "typing_indicators": True,
+}
 
 
 @pytest.fixture

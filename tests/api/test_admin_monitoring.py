@@ -94,7 +94,9 @@ async def test_the_cache_counts_what_it_held_and_forgets_it(client, container, a
 async def test_empty_queues_are_shown_with_all_their_keys(client, admin):
     shown = (await client.get("/admin/queues", headers=admin)).json()
     assert shown == {
-        "work": {kind: {"waiting": 0, "oldest_seconds": 0.0} for kind in ("ingest", "send", "turn", "media")},
+        "work": {
+            kind: {"waiting": 0, "oldest_seconds": 0.0} for kind in ("ingest", "send", "turn", "media", "receipt")
+        },
         "deliveries": {
             "waiting": 0,
             "oldest_seconds": 0.0,

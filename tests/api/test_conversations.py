@@ -59,7 +59,8 @@ async def test_accounts_are_listed_without_tokens_and_only_those_that_one_may_vi
     viewer = await a_caller(engine, mine.account_id, Permission.ACCOUNTS_VIEW)
     rows = (await client.get("/accounts", headers=viewer)).json()
     assert [row["id"] for row in rows] == [str(mine.account_id)]
-    assert set(rows[0]) == {"id", "name", "slug", "phone_number", "phone_number_id"}
+    known = {"id", "name", "slug", "phone_number", "phone_number_id", "read_receipts", "typing_indicators"}
+    assert set(rows[0]) == known
 
 
 async def test_who_may_view_no_account_gets_403(client, engine, account):

@@ -27,11 +27,27 @@ from builders import (
     execute,
 )
 from inbox.adapters.messaging.fake_media import FakeFile, FakeMediaSource
+from inbox.adapters.messaging.fake_templates import FakeTemplate, FakeTemplateSource
 from inbox.domain.access import Permission
+from inbox.domain.accounts import Channel
 from inbox.domain.ids import AccountId
 from member_builders import a_local_user, a_role, a_user, an_api_key, give_override, give_role
+from template_builders import a_template, set_waba
 
 MEDIA = "1234567890"
+
+
+class EveryWaba(dict[str, list[FakeTemplate]]):
+    """Each has one template, whose id is that of the WABA."""
+
+    def __missing__(self, waba: str) -> list[FakeTemplate]:
+        template = FakeTemplate(
+            meta_id=waba, name="velo_pret", language="fr", category="UTILITY", components=b"[]", status="APPROVED"
+        )
+        return [template]
+
+    def setdefault(self, waba: str, default: object = None) -> list[FakeTemplate]:
+        return self[waba]
 
 
 async def objects_of(engine: AsyncEngine, account: AccountId) -> dict[str, str]:
@@ -50,7 +66,20 @@ async def objects_of(engine: AsyncEngine, account: AccountId) -> dict[str, str]:
     await execute(
         engine, "update messages set media_id = :media, message_type = 'image' where id = :id", media=MEDIA, id=message
     )
-    return {"account_id": str(account), "conversation_id": str(conversation), "message_id": str(message)}
+    return {
+        "account_id": str(account),
+        "conversation_id": str(conversation),
+        "message_id": str(message),
+        "template_id": await a_known_template(engine, account),
+    }
+
+
+async def a_known_template(engine: AsyncEngine, account: AccountId) -> str:
+    """Of a WABA that the account alone has; WhatsApp knows all templates of this id."""
+    waba = f"10229{a_number():06d}"
+    channel = Channel(account_id=account, phone_number_id="", access_token=None, waba_id=waba)
+    await set_waba(engine, channel, waba)
+    return str(await a_template(engine, channel, meta_id=waba))
 
 
 async def shared_objects(engine: AsyncEngine) -> dict[str, str]:
@@ -131,6 +160,7 @@ async def test_each_caller_gets_what_the_table_says(
     client: httpx.AsyncClient, engine: AsyncEngine, container: AsyncContainer, call: str
 ):
     (await container.get(FakeMediaSource)).files[MEDIA] = FakeFile(data=b"\xff\xd8\xff", mime_type="image/jpeg")
+    (await container.get(FakeTemplateSource)).templates = EveryWaba()
     got = {caller: await statuses(client, engine, call, caller) for caller in CALLERS}
     assert got == TABLE[call].expected
 
@@ -157,13 +187,15 @@ async def ask(
     path = row.path or path
     values = {**objects, "number": a_client_number()}
     body = filled(row.body, values) if row.body is not None else None
+    files = {"file": ("a.png", row.file, "image/png")} if row.file is not None else None
+    query = filled(row.query, values)
     return await client.request(
-        method, filled(path, values), headers=dict(headers), params=filled(row.query, values), json=body
+        method, filled(path, values), headers=dict(headers), params=query, json=body, files=files
     )
 
 
 def missing() -> dict[str, str]:
-    of_accounts = ("account_id", "conversation_id", "message_id")
+    of_accounts = ("account_id", "conversation_id", "message_id", "template_id")
     names = (*of_accounts, "contact_id", "role_id", "user_id", "key_id", "name", "delivery_id")
     return {name: str(uuid4()) for name in names}
 

@@ -99,9 +99,9 @@ async def test_what_is_no_content_is_a_validation_error(engine, say, content):
     assert await count(engine) == 0
 
 
-async def test_an_upload_is_refused_until_uploads_exist(engine, say):
+async def test_an_upload_that_is_not_there_is_refused(engine, say):
     answer = await say({"type": "image", "upload_id": "3f2504e0-4f89-41d3-9a0c-0305e82c3301"})
-    assert (answer.status_code, [one["path"] for one in answer.json()["errors"]]) == (422, ["body.content"])
+    assert (answer.status_code, [one["path"] for one in answer.json()["errors"]]) == (422, ["body.content.upload_id"])
     assert await count(engine) == 0
 
 

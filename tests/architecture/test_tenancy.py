@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from sqlalchemy import TextClause
 
 from inbox.adapters.database import postgres
-from inbox.ports import database, queries, repositories, team
+from inbox.ports import database, queries, receipts, repositories, team, templates, uploads
 
 TENANT_TABLES = (
     "account_notices",
@@ -20,11 +20,15 @@ TENANT_TABLES = (
     "event_log",
     "idempotency_keys",
     "media_files",
+    "message_templates",
     "message_amendments",
     "message_statuses",
     "messages",
     "outbox",
     "reactions",
+    "read_receipts",
+    "template_syncs",
+    "uploads",
 )
 """Tables whose rows belong to one account. Of `whatsapp_accounts` the id is the account."""
 
@@ -68,10 +72,13 @@ STATEMENTS_WITHOUT_ACCOUNT = {
     "reactions._FOLLOW",
     "amendments._FOLLOW",
     "amendments._OF_CONTACTS",
+    # ... unless somebody else knows one of them.
+    "own_secrets._THEIRS",
     # Messages that were found for their account before.
     "amendments._WAITING",
     "amendments._SHOW",
     "reactions._STORE_OURS",
+    "reactions._WITHDRAW",
     # The worker's: by the id and token that a claim gave, or by a lane that is held.
     "outbox_fences._TOGETHER",
     "outbox_fences._ALONE",
@@ -80,14 +87,30 @@ STATEMENTS_WITHOUT_ACCOUNT = {
     "outbox._HURRY",
     "outbox._REAP",
     "outbox._ORPHANS",
+    # ... by what is due, and what surely never arrived.
+    "scheduled._DUE",
+    "scheduled._LOCK",
+    "scheduled._HEADS",
+    "scheduled._QUEUE",
+    "scheduled._END",
+    "absences._SUSPECTS",
+    "absences._EVIDENCE",
+    "absences._LANE",
+    "absences._RESEND",
     "outbox_heads._EXPIRED",
     "outbox_heads._HEADS",
     "outbox_heads._OVER",
     "outbox_heads._END",
+    # Whose lists are due, for who reads them.
+    "templates._CLAIM",
     # Ingest: wamids are unique in all of WhatsApp, numbers name their account, and rows were found for it before.
     "arrivals._KNOWN",
     "arrivals._COUNT",
+    "windows._CLOSE",
+    "windows._GIVE_UP",
     "windows._LOCK",
+    "windows._LOCK_ALL",
+    "windows._LOCK_SENDING",
     "windows._RENEW",
     "statuses._FIND",
     "statuses._ADOPT",
@@ -126,6 +149,19 @@ METHODS_WITHOUT_ACCOUNT = {
     "Messages.remember",
     "MediaFiles.overdue",
     "MediaFiles.expire",
+    "MediaUploader.upload",
+    # The account is in the channel.
+    "TemplateSource.page",
+    "TemplateSource.create",
+    "TemplateSource.edit",
+    "TemplateSource.delete",
+    "TemplateSource.upload_sample",
+    # Whose lists are due.
+    "StoredTemplates.claim_syncs",
+    "Uploads.begin",
+    "Uploads.remove",
+    # Unused files of everybody.
+    "Uploads.give_up",
     "Bot.put_profile",
     "Bot.open_turn",
     "Bot.close_turn",
@@ -142,7 +178,7 @@ def statements() -> Iterator[tuple[str, str]]:
 
 
 def methods() -> Iterator[tuple[str, set[str]]]:
-    for module in (database, queries, repositories, team):
+    for module in (database, queries, receipts, repositories, team, templates, uploads):
         for port in vars(module).values():
             if inspect.isclass(port) and port.__module__ == module.__name__ and getattr(port, "_is_protocol", False):
                 for name, method in inspect.getmembers(port, inspect.isfunction):

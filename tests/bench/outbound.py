@@ -5,7 +5,7 @@
 One run, one machine: service, workers, embedded PostgreSQL (durable, as it is shipped), WhatsApp's emulator with 80 ms
 of latency and the load generator share its cores. Parts: `own` (POST /messages/send until WhatsApp has answered, less
 what the median call of the same clients straight to the emulator takes), `async` (with `Prefer: respond-async`, nothing
-is taken off), `drain` (10,000 messages in 2,000 conversations of 4 numbers without a limit, one worker process, 200
+is taken off), `drain` (10,000 messages in 2,000 conversations of 4 numbers without a limit, one worker process, 400
 sends at once: from the first message on the wire to the last outcome in the database), `rate` (one number at 80/s,
 three worker processes: messages that the emulator took in each second, from the second second to the end of the
 backlog). The last line is one JSON object. No root is needed. Tables go to standard error.

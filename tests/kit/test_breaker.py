@@ -209,6 +209,21 @@ def test_it_can_be_reset_and_tripped_by_hand(bench: Bench) -> None:
     assert not bench.breakers.trip("no-such-circuit")
 
 
+def test_who_only_heeds_it_is_kept_off_like_all_others_and_takes_no_trial(bench: Bench) -> None:
+    bench.breakers.heed("whatsapp")
+    bench.fail()
+    with pytest.raises(CircuitOpen) as caught:
+        bench.breakers.heed("whatsapp")
+    assert caught.value.retry_after == 30
+    bench.clock.at += 30
+    bench.breakers.heed("whatsapp")
+    assert bench.state == "open"
+    with bench.breakers.guard("whatsapp", lambda _: True), pytest.raises(CircuitOpen):
+        bench.breakers.heed("whatsapp")
+    bench.breakers.heed("whatsapp")
+    assert (bench.state, bench.breakers.inspect()["whatsapp"].success_count) == ("half_open", 1)
+
+
 @pytest.mark.parametrize(("threshold", "stays_open"), [(0, 30.0), (3, 0.0)])
 def test_figures_that_purgatory_would_replace_in_silence_are_refused(threshold: int, stays_open: float) -> None:
     with pytest.raises(ValueError, match="circuit x"):

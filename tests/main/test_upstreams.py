@@ -1,13 +1,18 @@
 """What is set for calls to other services, and for the door, is what they get."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from builders import SEALER
 from inbox.adapters.database.postgres.engine import INTAKE, Limits, intake_limits
+from inbox.domain.errors import CircuitOpen
+from inbox.domain.upstream_errors import NothingSent, WhatsAppError, WhatsAppTimeout
 from inbox.kit.breaker import Breakers
 from inbox.kit.gauges import Gauges
-from inbox.kit.resilience import Policy
+from inbox.kit.resilience import Guard, Policy
 from inbox.main.container import build
 from inbox.main.runtime import Runtime
 from inbox.main.settings import load
@@ -44,7 +49,39 @@ def test_bounds_and_back_off_reach_every_guard():
     assert (sends.attempts, sends.waiting, sends.wait_max) == (1, 9, 3.0)
     assert found.media_guard().policy == policy(total=20, attempt=6)
     assert found.supabase_guard().policy == policy(total=5, attempt=5)
+    assert found.receipts_guard().policy == policy(total=5, attempt=5, attempts=1)
     assert found.gemini_guard().policy.concurrency == 7
+
+
+async def test_receipts_heed_the_circuit_of_sends_and_move_it_neither_way():
+    settings = load({})
+    breakers = Breakers(circuits(settings))
+    found = Upstreams(settings, breakers, lambda _: None, Gauges())
+    sends, receipts = found.whatsapp_guard(), found.receipts_guard()
+
+    async def fails() -> None:
+        raise WhatsAppError
+
+    async def nothing_sent() -> None:
+        raise NothingSent
+
+    async def succeeds() -> None:
+        pass
+
+    async def called(guard: Guard, attempt: Callable[[], Awaitable[None]]) -> None:
+        await guard.call(attempt, on_timeout=WhatsAppTimeout)
+
+    for _ in range(3):
+        with pytest.raises(WhatsAppError):
+            await called(receipts, fails)
+    assert breakers.inspect()["whatsapp"].state == "closed"
+    for _ in range(3):
+        await called(receipts, succeeds)
+        with pytest.raises(NothingSent):
+            await called(sends, nothing_sent)
+    assert breakers.inspect()["whatsapp"].state == "open"
+    with pytest.raises(CircuitOpen):
+        await called(receipts, succeeds)
 
 
 def test_an_overloaded_gemini_is_not_asked_again_at_once_whatever_is_set():

@@ -214,3 +214,17 @@ def _set_zone(url: str, zone: str) -> None:
         url,
         f"do $$ begin execute format('alter database %I set timezone = %L', current_database(), '{zone}'); end $$",
     )
+
+
+def test_accounts_that_are_there_go_on_telling_customers_nothing_and_new_ones_begin_to(
+    old_database: str, sealer: Sealer
+) -> None:
+    migrating.upgrade(old_database, sealer=sealer)
+    execute(
+        old_database, "insert into whatsapp_accounts (name, slug, phone_number_id) values ('Neu', 'neu', '1099000')"
+    )
+    found = rows(old_database, "select slug = 'neu' as is_new, read_receipts, typing_indicators from whatsapp_accounts")
+    assert {(row["is_new"], row["read_receipts"], row["typing_indicators"]) for row in found} == {
+        (False, False, False),
+        (True, True, True),
+    }

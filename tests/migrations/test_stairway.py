@@ -25,6 +25,7 @@ REVISIONS = (
     "uploads",
     "receipts",
     "scheduled",
+    "tidy",
 )
 OLD_TABLES = (
     "whatsapp_accounts",

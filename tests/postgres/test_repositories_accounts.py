@@ -67,6 +67,8 @@ async def test_an_account_comes_back_and_its_channel_has_the_token(engine: Async
         phone_number=new.phone_number,
         phone_number_id=new.phone_number_id,
         is_active=True,
+        read_receipts=True,
+        typing_indicators=True,
     )
     assert await channel_of(engine, account_id) == Channel(
         account_id=account_id, phone_number_id=new.phone_number_id, access_token="EAAG-invented", waba_id="2000"

@@ -94,7 +94,8 @@ async def test_app_secrets_are_sealed_and_those_of_all_accounts_are_given(engine
     await added(engine, slug="c", app_secret=None)
     await changed(engine, second, AccountChange(is_active=False))
     queries = PostgresQueries(Reader(engine), SEALER)
-    assert [own.secret for own in await queries.app_secrets()] == [b"one", b"two"]
+    await execute(engine, "update whatsapp_accounts set waba_id = '800111' where id = :id", id=second)
+    assert [(own.secret, own.waba_id) for own in await queries.app_secrets()] == [(b"one", None), (b"two", "800111")]
     stored = await execute(
         engine, "select app_secret_sealed from whatsapp_accounts where app_secret_sealed is not null"
     )

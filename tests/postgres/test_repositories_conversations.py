@@ -2,21 +2,24 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from builders import NOON, SEALER, a_client_number, a_conversation, an_account, execute
+from builders import NOON, SEALER, a_client_number, a_conversation, a_new_message, an_account, execute
 from inbox.adapters.database.postgres.conversations import PostgresConversations
+from inbox.adapters.database.postgres.messages import PostgresMessages
 from inbox.adapters.database.postgres.queries import PostgresQueries
 from inbox.adapters.database.postgres.reading import Reader
 from inbox.domain.contacts import Address
 from inbox.domain.conversations import Conversation
 from inbox.domain.errors import ConversationNotFound
-from inbox.domain.ids import AccountId, ConversationId, uuid7
+from inbox.domain.events import Event
+from inbox.domain.ids import AccountId, ConversationId, TurnId, uuid7
+from inbox.domain.messages import Author
 from inbox.kit.paging import format_time
 
 Change = Callable[[PostgresConversations, AccountId, ConversationId], Awaitable[Any]]
@@ -25,10 +28,8 @@ CHANGES: list[Change] = [
     lambda tx, account, one: tx.lock(account, one),
     lambda tx, account, one: tx.contact_name(account, one),
     lambda tx, account, one: tx.switch_bot(account, one, enabled=True),
-    lambda tx, account, one: tx.raise_epoch(account, one),
     lambda tx, account, one: tx.hand_over(account, one, "too_old", NOON, switch_off=True),
     lambda tx, account, one: tx.take_back(account, one),
-    lambda tx, account, one: tx.touch(account, one, NOON + timedelta(days=1), by_bot=True),
 ]
 
 
@@ -210,26 +211,63 @@ async def test_the_bot_takes_back_only_what_it_may_answer(
     assert (found.handover_reason is not None) is switch_off
 
 
-async def test_the_epoch_rises_by_one_each_time(engine: AsyncEngine) -> None:
+# --- lines ------------------------------------------------------------------------------------------------------------
+
+
+async def said(
+    engine: AsyncEngine, account: AccountId, conversation: ConversationId, author: Author, *, at: datetime = NOON
+) -> None:
+    """A line of the conversation, queued."""
+    created = Event(account_id=account, conversation_id=conversation, kind="message.created", body={"author": author})
+    async with engine.begin() as connection:
+        new = a_new_message(account, conversation, author=author, at=at)
+        assert await PostgresMessages(connection).queue(new, created)
+
+
+async def test_people_raise_the_epoch_by_one_each_time_and_nobody_else_does(engine: AsyncEngine) -> None:
     account, conversation = await a_pair(engine)
-    await asyncio.gather(
-        *(changed(engine, lambda tx, a, c: tx.raise_epoch(a, c), account, conversation) for _ in range(5))
-    )
+    people = [said(engine, account, conversation, Author.HUMAN) for _ in range(5)]
+    others = [said(engine, account, conversation, author) for author in (Author.BOT, Author.SYSTEM)]
+    await asyncio.gather(*people, *others)
     assert (await state_of(engine, account, conversation)).epoch == 5
 
 
 async def test_the_time_of_a_conversation_never_moves_back(engine: AsyncEngine) -> None:
     account, conversation = await a_pair(engine, updated_at=NOON)
 
-    async def touched(seconds: int, *, by_bot: bool) -> tuple[str, str | None]:
-        at = NOON + timedelta(seconds=seconds)
-        await changed(engine, lambda tx, a, c: tx.touch(a, c, at, by_bot=by_bot), account, conversation)
+    async def touched(seconds: int, author: Author) -> tuple[str, str | None]:
+        await said(engine, account, conversation, author, at=NOON + timedelta(seconds=seconds))
         row = await PostgresQueries(Reader(engine), SEALER).conversation(account, conversation)
         assert row is not None
         return row.updated_at, row.bot_last_reply_at
 
     ten, twenty = (format_time(NOON + timedelta(seconds=seconds)) for seconds in (10, 20))
-    assert await touched(-5, by_bot=False) == (format_time(NOON), None)
-    assert await touched(10, by_bot=True) == (ten, ten)
-    assert await touched(20, by_bot=False) == (twenty, ten)
-    assert await touched(5, by_bot=True) == (twenty, ten)
+    assert await touched(-5, Author.HUMAN) == (format_time(NOON), None)
+    assert await touched(10, Author.BOT) == (ten, ten)
+    assert await touched(20, Author.HUMAN) == (twenty, ten)
+    assert await touched(5, Author.BOT) == (twenty, ten)
+
+
+async def test_each_line_is_told_and_what_is_none_moves_nothing(engine: AsyncEngine) -> None:
+    account, conversation = await a_pair(engine, updated_at=NOON - timedelta(days=1))
+    await said(engine, account, conversation, Author.SYSTEM)
+    before = await state_of(engine, account, conversation)
+    async with engine.begin() as connection:
+        await PostgresMessages(connection).queue(a_new_message(account, conversation))
+    assert await state_of(engine, account, conversation) == before
+    (event,) = await execute(engine, "select account_id, conversation_id, kind, body from event_log")
+    assert tuple(event) == (account, conversation, "message.created", '{"author": "system"}')
+    (row,) = await execute(engine, "select updated_at from conversations")
+    assert row.updated_at == NOON
+
+
+async def test_a_part_of_a_turn_that_is_there_already_is_not_told_again(engine: AsyncEngine) -> None:
+    account, conversation = await a_pair(engine)
+    created = Event(account_id=account, conversation_id=conversation, kind="message.created", body={})
+    turn = TurnId(uuid7())
+    for _ in range(2):
+        async with engine.begin() as connection:
+            new = a_new_message(account, conversation, author=Author.BOT, turn_id=turn)
+            await PostgresMessages(connection).queue(new, created)
+    assert len(await execute(engine, "select 1 from messages")) == 1
+    assert len(await execute(engine, "select 1 from event_log")) == 1

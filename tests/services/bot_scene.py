@@ -18,11 +18,13 @@ from inbox.domain.content import Content, Media, MediaKind, Text
 from inbox.domain.ids import ConversationId, MessageId
 from inbox.domain.work import Lane, WorkKind
 from inbox.ports.database import Database
+from inbox.ports.receipts import Typing
 from inbox.services.bot import Bot, BotSettings
 from inbox.services.conversations import Conversations
 from inbox.services.outbound import Outbound
 from member_builders import a_user
 from services.conftest import Clock
+from services.file_scene import no_files
 from services.rights_scene import forgetful
 from services.scenes import claimed, conversation_row, customer_writes, said_by_us
 
@@ -38,12 +40,15 @@ def a_decision(action: str = "reply", reply: str = "Oui, nous en avons.", reason
 class Scene:
     """A customer, the assistant and a person of the team."""
 
-    def __init__(self, database: Database, engine: AsyncEngine, account: Channel, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, engine: AsyncEngine, account: Channel, clock: Clock, typing: Typing | None = None
+    ) -> None:
         self.database = database
         self.rights = forgetful(database)
         self.engine = engine
         self.account = account
         self.clock = clock
+        self.typing = typing
         self.number = a_client_number()
         self.assistant = FakeAssistant()
         self.conversation: ConversationId
@@ -61,7 +66,7 @@ class Scene:
 
     def bot(self, *, backup_number: str | None = None, database: Any = None) -> Bot:  # noqa: ANN401 - or a double
         settings = BotSettings(template=TEMPLATE, canary=CANARY, backup_number=backup_number)
-        return Bot(database or self.database, self.rights, self.assistant, settings, self.clock)
+        return Bot(database or self.database, self.rights, self.assistant, settings, self.clock, self.typing)
 
     async def customer_writes(
         self,
@@ -90,7 +95,8 @@ class Scene:
         return Actor(user_id=await a_user(self.engine), email=None, is_active=True, grants=grants)
 
     async def person_answers(self, text: str) -> None:
-        outbound = Outbound(self.database, self.rights, FakeSender(), MemoryEvents(), self.clock)
+        files = no_files(self.database, self.clock)
+        outbound = Outbound(self.database, self.rights, FakeSender(), MemoryEvents(), self.clock, files)
         await outbound.accept(await self.person(), self.conversation, Text(body=text), key=None)
 
     async def person_switches(self, *, enabled: bool) -> None:

@@ -16,6 +16,7 @@ from inbox.domain.ids import ConversationId, MessageId
 from inbox.ports.database import Database
 from inbox.ports.messaging import Sender
 from inbox.services.outbound import Outbound
+from services.file_scene import no_files
 from services.ingest_scene import Codec
 from services.rights_scene import forgetful
 
@@ -74,7 +75,7 @@ async def number(engine: AsyncEngine) -> str:
 @pytest.fixture
 def make(database: Database, sender: FakeSender, signals: MemoryEvents, clock: Clock) -> Make:
     def outbound(sender: Sender = sender, database: Any = database) -> Outbound:  # noqa: ANN401 - or a double
-        return Outbound(database, forgetful(database), sender, signals, clock)
+        return Outbound(database, forgetful(database), sender, signals, clock, no_files(database, clock))
 
     return outbound
 

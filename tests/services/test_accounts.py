@@ -116,7 +116,7 @@ async def test_a_new_account_is_shown_without_its_tokens_and_told_of(
     before = await version(engine)
     assert await is_forgotten(cache)
     item = await accounts.create(MANAGER, msgspec.structs.replace(NEW, app_secret="secret-canary"))
-    assert item == AccountItem(item.id, "Atelier", "atelier", None, "1098")
+    assert item == AccountItem(item.id, "Atelier", "atelier", None, "1098", read_receipts=True, typing_indicators=True)
     everywhere = an_actor(Permission.ACCOUNTS_VIEW).reach(Permission.ACCOUNTS_VIEW)
     assert await database.queries.accounts(everywhere) == [item]
     assert await trail(engine) == [
@@ -162,8 +162,9 @@ async def test_what_is_taken_leaves_nothing_behind(
         ),
         (AccountChange(is_active=False), [("account.deactivated", {"slug": "atelier"})]),
         (AccountChange(is_active=True), [("account.changed", {"changed": ["is_active"]})]),
+        (AccountChange(read_receipts=False), [("account.changed", {"changed": ["read_receipts"]})]),
     ],
-    ids=["plain", "token", "both", "deactivated", "activated"],
+    ids=["plain", "token", "both", "deactivated", "activated", "switch"],
 )
 async def test_a_change_is_told_of_by_what_was_written(
     accounts: Accounts, engine: AsyncEngine, cache: MemoryCache, change: AccountChange, lines: list[Any]
@@ -173,9 +174,11 @@ async def test_a_change_is_told_of_by_what_was_written(
     before = await version(engine)
     await is_forgotten(cache)
     item = await accounts.change(MANAGER, account_id, change)
-    plain = {name: getattr(change, name) for name in ("name", "slug", "phone_number")}
+    plain = {name: getattr(change, name) for name in ("name", "slug", "phone_number", "read_receipts")}
     named = {name: value for name, value in plain.items() if value is not msgspec.UNSET}
-    assert item == msgspec.structs.replace(AccountItem(account_id, "Atelier", "atelier", None, "1098"), **named)
+    assert item == msgspec.structs.replace(
+        AccountItem(account_id, "Atelier", "atelier", None, "1098", read_receipts=True, typing_indicators=True), **named
+    )
     assert await trail(engine) == lines
     assert await version(engine) == before + 1
     assert await is_forgotten(cache)

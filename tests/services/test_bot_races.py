@@ -138,10 +138,10 @@ async def test_the_alert_locks_conversations_in_the_order_of_ingest(scene: Scene
     await scene.assistant.asked.wait()
     async with scene.engine.connect() as ingest:
         lock = "select 1 from conversations where client_number = '{}' for no key update nowait"
-        await ingest.exec_driver_sql(lock.format(backup))
+        await ingest.exec_driver_sql(lock.format(scene.number))
         scene.assistant.answers.set()
         await until(scene.engine, LOCK_WAIT)
-        await ingest.exec_driver_sql(lock.format(scene.number))
+        await ingest.exec_driver_sql(lock.format(backup))
         await ingest.rollback()
     assert await turn == "handed_over"
     assert await scene.said() == [rules.FALLBACK]

@@ -33,6 +33,7 @@ from inbox.ports.views import Outcome
 from inbox.services.outbound import Outbound
 from member_builders import a_user
 from services.conftest import Clock
+from services.file_scene import no_files
 from services.rights_scene import forgetful
 from services.scenes import claimed, conversation_row, events_of
 from statement_counts import counting
@@ -42,7 +43,7 @@ HELLO = Text(body="Bonjour")
 
 @pytest.fixture
 def outbound(database: Database, sender: FakeSender, signals: MemoryEvents, clock: Clock) -> Outbound:
-    return Outbound(database, forgetful(database), sender, signals, clock)
+    return Outbound(database, forgetful(database), sender, signals, clock, no_files(database, clock))
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ async def stored(engine: AsyncEngine) -> list[tuple[str, str | None]]:
 async def test_an_accepted_message_is_pending_queued_and_wakes_its_lane(
     engine: AsyncEngine, database: Database, outbound: Outbound, ana: Actor, conversation: ConversationId
 ) -> None:
-    account_id, message = await outbound.accept(ana, conversation, HELLO, key="k-1")
+    account_id, message, _ = await outbound.accept(ana, conversation, HELLO, key="k-1")
     (row,) = await execute(
         engine,
         """select m.id, m.account_id, m.author, m.author_id, m.client_id, m.content_text, m.status, o.state, o.epoch,
@@ -99,12 +100,12 @@ async def test_it_takes_the_conversation_over_from_the_bot_and_up_in_the_list(
     assert after.bot_last_reply_at is None
 
 
-async def test_accepting_costs_ten_statements_at_most(
+async def test_accepting_costs_five_statements(
     engine: AsyncEngine, outbound: Outbound, ana: Actor, conversation: ConversationId
 ) -> None:
     with counting(engine) as statements:
         await outbound.accept(ana, conversation, HELLO, key="k-1")
-    assert len(statements) <= 10
+    assert len(statements) == 5  # the owner of the conversation, the channel; the lock, the key, the message
 
 
 async def test_a_message_waits_no_longer_than_the_window_lasts(
@@ -124,7 +125,7 @@ async def test_outside_the_window_the_message_is_failed_and_takes_nothing_over(
     conversation = await a_conversation(
         engine, account.account_id, window_expires_at=datetime.now(UTC) + left if left is not None else None
     )
-    account_id, message = await outbound.accept(ana, conversation, HELLO, key=None)
+    account_id, message, _ = await outbound.accept(ana, conversation, HELLO, key=None)
     assert await stored(engine) == [("failed", FAILURES[131047])]
     outcome = await outbound.outcome(account_id, message, within=5)
     assert (outcome.state, outcome.reason, outcome.error_code) == ("failed", "window_closed", 131047)
@@ -146,7 +147,7 @@ async def test_an_account_that_cannot_send_is_named(engine: AsyncEngine, outboun
         engine, account.account_id, window_expires_at=datetime.now(UTC) + timedelta(hours=1)
     )
     ana = await somebody(engine, account, Permission.MESSAGES_SEND)
-    account_id, message = await outbound.accept(ana, conversation, HELLO, key=None)
+    account_id, message, _ = await outbound.accept(ana, conversation, HELLO, key=None)
     outcome = await outbound.outcome(account_id, message, within=5)
     assert (outcome.state, outcome.reason) == ("failed", "whatsapp_not_configured")
 
@@ -178,7 +179,9 @@ async def test_the_same_key_is_the_same_message(
     engine: AsyncEngine, outbound: Outbound, ana: Actor, conversation: ConversationId
 ) -> None:
     first = await outbound.accept(ana, conversation, HELLO, key="k-1")
-    assert await outbound.accept(ana, conversation, HELLO, key="k-1") == first
+    again = await outbound.accept(ana, conversation, HELLO, key="k-1")
+    assert (again.account_id, again.message_id) == (first.account_id, first.message_id)
+    assert (first.is_prompt, again.is_prompt) == (True, False)
     assert (await conversation_row(engine, conversation)).epoch == 1
     assert len(await stored(engine)) == 1
     assert len(await events_of(engine, "message.created")) == 1
@@ -188,7 +191,7 @@ async def test_callers_with_one_key_at_the_same_time_get_one_message(
     engine: AsyncEngine, outbound: Outbound, ana: Actor, conversation: ConversationId
 ) -> None:
     answers = await asyncio.gather(*(outbound.accept(ana, conversation, HELLO, key="k-1") for _ in range(5)))
-    assert len(set(answers)) == 1
+    assert len({answer.message_id for answer in answers}) == 1
     assert len(await stored(engine)) == 1
 
 
@@ -282,7 +285,7 @@ async def settle(engine: AsyncEngine) -> None:
 
 
 def listener(database: Database | Looking, bus: Events, clock: Clock) -> Outbound:
-    return Outbound(database, forgetful(database), FakeSender(), bus, clock)
+    return Outbound(database, forgetful(database), FakeSender(), bus, clock, no_files(database, clock))
 
 
 @pytest.mark.parametrize("hint", ["settled", "resync"])
@@ -294,6 +297,38 @@ async def test_a_hint_wakes_who_waits(engine: AsyncEngine, database, account, me
     bus.say(MessageSettled(MessageId(uuid7())), MessageSettled(message) if hint == "settled" else Resync())
     assert (await waiting).state == State.ACCEPTED
     assert looking.looks == 2
+
+
+async def test_of_what_was_accepted_just_now_nothing_is_looked_at_before_something_moves(
+    engine: AsyncEngine, database, account, message, clock
+) -> None:
+    bus, looking = Bus(), Looking(database)
+    outbound = listener(looking, bus, clock)
+    waiting = asyncio.create_task(outbound.outcome(account.account_id, message, within=30, is_prompt=True))
+    await bus.listening.wait()
+    await settle(engine)
+    bus.say(MessageSettled(message))
+    assert ((await waiting).state, looking.looks) == (State.ACCEPTED, 1)
+    now = await outbound.outcome(account.account_id, message, within=0, is_prompt=True)
+    assert (now.id, now.state, looking.looks) == (message, State.QUEUED, 1)
+
+
+async def test_what_was_accepted_just_now_is_looked_at_without_a_hint_too(
+    engine: AsyncEngine, database, account, message, clock
+) -> None:
+    await settle(engine)
+    outbound = listener(database, Bus(), clock)
+    assert (await outbound.outcome(account.account_id, message, within=30, is_prompt=True)).state == State.ACCEPTED
+
+
+async def test_a_message_whose_lane_was_given_back_to_wait_is_not_waited_for(
+    engine: AsyncEngine, outbound: Outbound, ana: Actor, conversation: ConversationId
+) -> None:
+    await outbound.accept(ana, conversation, HELLO, key=None)
+    await execute(engine, "update lanes set retries = 1, due = now() + interval '1 hour'")
+    account_id, message, is_prompt = await outbound.accept(ana, conversation, HELLO, key=None)
+    assert not is_prompt
+    assert (await outbound.outcome(account_id, message, within=3600, is_prompt=is_prompt)).state == State.QUEUED
 
 
 async def test_without_a_hint_looking_is_enough(engine: AsyncEngine, database, account, message, clock) -> None:

@@ -104,7 +104,13 @@ async def test_a_busy_service_or_pair_slows_no_number_down(engine, database, mak
 
 
 @pytest.mark.parametrize(
-    ("code", "said"), [(131026, FAILURES[131026]), (131047, FAILURES[131047]), (132000, "Template is odd")]
+    ("code", "said"),
+    [
+        (131026, FAILURES[131026]),
+        (131047, FAILURES[131047]),
+        (132000, f"{FAILURES[132000]} (Template is odd)"),
+        (777_777, "Template is odd"),
+    ],
 )
 async def test_what_whatsapp_refuses_is_failed_with_a_readable_reason(
     engine, database, make, sender, message, code, said

@@ -16,6 +16,7 @@ from inbox.adapters.media.memory import MemoryMediaStore
 from inbox.adapters.messaging.cloud_api.codec import CloudApiCodec
 from inbox.adapters.messaging.fake import FakeSender
 from inbox.adapters.messaging.fake_media import FakeMediaSource
+from inbox.adapters.messaging.fake_receipts import FakeReceipts
 from inbox.domain.accounts import Channel
 from inbox.domain.contacts import Address
 from inbox.domain.content import Content, Text
@@ -32,7 +33,9 @@ from inbox.services.ingest import Ingest
 from inbox.services.intake import Intake
 from inbox.services.media_files import MediaFiles
 from inbox.services.outbound import Outbound
+from inbox.services.read_receipts import ReadReceipts
 from services.conftest import Clock
+from services.file_scene import no_files
 from services.rights_scene import forgetful
 
 QUICK = Limits(sends=8, turns=4, poll=0.01, heartbeat=5.0, reap=0.05, drain=5.0)
@@ -104,6 +107,7 @@ class House:
         self.assistant = FakeAssistant()
         self.files = FakeMediaSource()
         self.store = MemoryMediaStore()
+        self.receipts = FakeReceipts()
         self.metrics = Metrics()
         self.codec = CloudApiCodec([])
 
@@ -115,6 +119,7 @@ class House:
         outbound: Outbound | None = None,
     ) -> Worker:
         database = database or self.database
+        files = no_files(database, self.clock)
         settings = BotSettings(template="{knowledge}", canary="ref-0", backup_number=None)
         return Worker(
             database,
@@ -124,9 +129,10 @@ class House:
             Services(
                 ingest=Ingest(database, self.codec, quiet_for=timedelta()),
                 outbound=outbound
-                or Outbound(database, forgetful(self.database), self.sender, self.signals, self.clock),
+                or Outbound(database, forgetful(self.database), self.sender, self.signals, self.clock, files),
                 bot=Bot(database, forgetful(self.database), self.assistant, settings, self.clock),
                 media_files=MediaFiles(database, self.files, self.store, self.clock, limit=1_000),
+                receipts=ReadReceipts(database, self.receipts),
             ),
         )
 

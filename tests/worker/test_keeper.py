@@ -2,16 +2,19 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import a_delivery, execute, until
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
+from inbox.adapters.media.memory import MemoryMediaStore
 from inbox.domain.errors import DatabaseUnavailable
 from inbox.entrypoints.keeper import Keeper
 from inbox.kit.telemetry import Metrics
 from inbox.ports.deliveries import Sweeper
 from inbox.services.retention import Ages, Retention
+from inbox.services.uploads import UnusedUploads
 
 NONE_LEFT = "select 1 where not exists (select from deliveries)"
 
@@ -19,6 +22,10 @@ NONE_LEFT = "select 1 where not exists (select from deliveries)"
 async def an_old_delivery(engine: AsyncEngine) -> None:
     await a_delivery(engine)
     await execute(engine, "update deliveries set state = 'done', done_at = now() - interval '31 days'")
+
+
+def unused(database: PostgresDatabase) -> UnusedUploads:
+    return UnusedUploads(database, MemoryMediaStore(), age=timedelta(days=7))
 
 
 class Broken:
@@ -43,7 +50,7 @@ async def test_it_sweeps_at_once_and_again_and_counts(database: PostgresDatabase
     def removed() -> float | None:
         return metrics.registry.get_sample_value("inbox_rows_removed_total", {"what": "deliveries"})
 
-    async with Keeper(Retention(database, Ages()), metrics).running(every=0.01):
+    async with Keeper(Retention(database, Ages()), unused(database), metrics).running(every=0.01):
         for before in range(3):
             await an_old_delivery(engine)
             await until(engine, NONE_LEFT)
@@ -53,7 +60,7 @@ async def test_it_sweeps_at_once_and_again_and_counts(database: PostgresDatabase
 async def test_a_failure_ends_one_sweep_only(database: PostgresDatabase, engine: AsyncEngine) -> None:
     await an_old_delivery(engine)
     broken = Broken(database)
-    async with Keeper(Retention(broken, Ages()), Metrics()).running(every=0.01):  # type: ignore[arg-type]
+    async with Keeper(Retention(broken, Ages()), unused(database), Metrics()).running(every=0.01):  # type: ignore[arg-type]
         await until(engine, NONE_LEFT)
     assert broken.failures == []
 
@@ -64,7 +71,7 @@ async def test_it_ends_in_the_middle_of_a_sweep_and_gives_up_its_right(
     await an_old_delivery(engine)
     async with engine.begin() as other:
         await other.exec_driver_sql("lock table deliveries in exclusive mode")
-        async with Keeper(Retention(database, Ages()), Metrics()).running(every=60):
+        async with Keeper(Retention(database, Ages()), unused(database), Metrics()).running(every=60):
             await until(engine, "select 1 from pg_locks where not granted")
     async with database.retention.alone() as sweeper:
         assert sweeper is not None

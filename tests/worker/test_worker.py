@@ -16,6 +16,7 @@ from inbox.domain.outbound import State
 from inbox.domain.work import Lane, WorkKind
 from inbox.entrypoints.queue_gauges import QueueGauges
 from inbox.services.outbound import Outbound
+from services.file_scene import no_files
 from services.rights_scene import forgetful
 from worker.house import QUICK, House, Silent, running
 
@@ -302,7 +303,8 @@ async def test_whoever_lost_a_lease_lets_it_go(house: House, account) -> None:
             return await super().deliver(outgoing, lane)
 
     await queued(house, account, "lost")
-    outbound = Late(house.database, forgetful(house.database), house.sender, house.signals, house.clock)
+    files = no_files(house.database, house.clock)
+    outbound = Late(house.database, forgetful(house.database), house.sender, house.signals, house.clock, files)
     async with running(house.worker(outbound=outbound)):
         await queued(house, account, "kept")
         await house.until(accepted(1))

@@ -25,7 +25,11 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """The tenant as screens see it; tokens are write-only."""
+    """The tenant as screens see it; tokens are write-only.
+
+    `read_receipts` tells customers what was read, `typing_indicators` that somebody writes. WhatsApp knows the second
+    together with the first only: alone it does nothing.
+    """
 
     id: AccountId
     name: str
@@ -33,6 +37,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     phone_number: str | None
     phone_number_id: str
     is_active: bool
+    read_receipts: bool
+    typing_indicators: bool
     paused_at: datetime | None = None
     paused_reason: str | None = None
 
@@ -48,6 +54,8 @@ class NewAccount(msgspec.Struct, frozen=True, kw_only=True):
     verify_token: str
     waba_id: str | None = None
     app_secret: str | None = None
+    read_receipts: bool = True
+    typing_indicators: bool = True
 
     def __repr__(self) -> str:
         """Without the tokens."""
@@ -66,6 +74,8 @@ class AccountChange(msgspec.Struct, frozen=True, kw_only=True):
     verify_token: str | msgspec.UnsetType = msgspec.UNSET
     app_secret: str | msgspec.UnsetType | None = msgspec.UNSET
     is_active: bool | msgspec.UnsetType = msgspec.UNSET
+    read_receipts: bool | msgspec.UnsetType = msgspec.UNSET
+    typing_indicators: bool | msgspec.UnsetType = msgspec.UNSET
 
     def __repr__(self) -> str:
         """The names of what is written, without the values."""

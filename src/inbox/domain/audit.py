@@ -27,6 +27,7 @@ class Action(StrEnum):
     ACCOUNT_CHANGED = "account.changed"
     ACCOUNT_DEACTIVATED = "account.deactivated"
     ACCOUNT_DELETED = "account.deleted"
+    PACE_SET = "account.pace_set"
     TOKEN_CHANGED = "account.token_changed"  # noqa: S105 - a word
     API_KEY_CREATED = "api_key.created"
     API_KEY_REVOKED = "api_key.revoked"
@@ -43,6 +44,9 @@ class Action(StrEnum):
     DELIVERY_DISCARDED = "delivery.discarded"
     MESSAGE_RESENT = "message.resent"
     MESSAGE_DISCARDED = "message.discarded"
+    TEMPLATE_CREATED = "template.created"
+    TEMPLATE_CHANGED = "template.changed"
+    TEMPLATE_DELETED = "template.deleted"
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):

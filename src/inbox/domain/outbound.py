@@ -1,6 +1,7 @@
 """The life of an outbound message, as one pure function.
 
-The rule that everything serves: a message that may have touched the wire is never sent again by the service itself.
+The rule that everything serves: a message that may have touched the wire is never sent again by the service itself,
+unless somebody switched that on, and then only once and on the proof that it never arrived (`domain.absence`).
 """
 
 import re
@@ -11,13 +12,15 @@ from uuid import UUID
 
 import msgspec
 
+from inbox.domain import failure_texts
 from inbox.domain.ids import MessageId
 from inbox.domain.messages import Status
 
 
 class State(StrEnum):
-    """Where a queued message stands. `wire` is committed just before the first byte leaves."""
+    """Where a message stands. `scheduled` waits for its time, `wire` is committed just before the first byte leaves."""
 
+    SCHEDULED = "scheduled"
     QUEUED = "queued"
     CLAIMED = "claimed"
     WIRE = "wire"
@@ -35,6 +38,8 @@ class State(StrEnum):
 class Step(StrEnum):
     """What can happen to a message. The letters are the outcome classes of a send."""
 
+    DUE = "due"
+    WINDOW_CLOSED = "window_closed"
     CLAIM = "claim"
     LEASE_OVER = "lease_over"
     TO_WIRE = "to_wire"
@@ -53,10 +58,12 @@ class Step(StrEnum):
     EXPIRED = "expired"
     CANCELLED = "cancelled"
     RESENT_BY_HUMAN = "resent_by_human"
+    RESENT_ON_PROOF = "resent_on_proof"
     DISCARDED_BY_HUMAN = "discarded_by_human"
 
 
 PUBLIC: Final = {
+    State.SCHEDULED: Status.PENDING,
     State.QUEUED: Status.PENDING,
     State.CLAIMED: Status.PENDING,
     State.WIRE: Status.PENDING,
@@ -73,14 +80,14 @@ PUBLIC: Final = {
 """What front ends are told."""
 
 NOT_SENT: Final = {
-    State.EXPIRED: "Message non envoyé : il a attendu trop longtemps.",
-    State.CANCELLED: "Message non envoyé : une personne a repris la conversation.",
+    State.EXPIRED: failure_texts.EXPIRED.sentence(),
+    State.CANCELLED: failure_texts.OVERTAKEN.sentence(),
 }
 """What an operator reads for a message that was given up before it was sent."""
 
 DECIDED: Final = {
-    Step.CANCELLED: "Message annulé avant l'envoi.",
-    Step.DISCARDED_BY_HUMAN: "Message abandonné : il ne sera pas renvoyé.",
+    Step.CANCELLED: failure_texts.CANCELLED.sentence(),
+    Step.DISCARDED_BY_HUMAN: failure_texts.DISCARDED.sentence(),
 }
 """What an operator reads for a message that a person gave up."""
 
@@ -100,12 +107,17 @@ TTL_TEMPLATE: Final = timedelta(hours=24)
 WINDOW_MARGIN: Final = timedelta(seconds=60)
 
 _ALLOWED: Final[dict[tuple[State, Step], State]] = {
+    (State.SCHEDULED, Step.DUE): State.QUEUED,
+    (State.SCHEDULED, Step.WINDOW_CLOSED): State.FAILED,
+    (State.SCHEDULED, Step.EXPIRED): State.EXPIRED,
+    (State.SCHEDULED, Step.CANCELLED): State.CANCELLED,
     (State.QUEUED, Step.CLAIM): State.CLAIMED,
     (State.QUEUED, Step.EXPIRED): State.EXPIRED,
     (State.QUEUED, Step.CANCELLED): State.CANCELLED,
     (State.CLAIMED, Step.LEASE_OVER): State.QUEUED,
     (State.CLAIMED, Step.TO_WIRE): State.WIRE,
     (State.CLAIMED, Step.NOTHING_SENT): State.QUEUED,
+    (State.CLAIMED, Step.REFUSED): State.FAILED,
     (State.CLAIMED, Step.CANCELLED): State.CANCELLED,
     (State.WIRE, Step.NOTHING_SENT): State.QUEUED,
     (State.WIRE, Step.TRY_LATER): State.QUEUED,
@@ -118,6 +130,7 @@ _ALLOWED: Final[dict[tuple[State, Step], State]] = {
     (State.UNKNOWN, Step.GIVEN_UP): State.UNCONFIRMED,
     (State.UNCONFIRMED, Step.ACCEPTED): State.ACCEPTED,
     (State.UNCONFIRMED, Step.RESENT_BY_HUMAN): State.QUEUED,
+    (State.UNCONFIRMED, Step.RESENT_ON_PROOF): State.QUEUED,
     (State.UNCONFIRMED, Step.DISCARDED_BY_HUMAN): State.CANCELLED,
     (State.FAILED, Step.RESENT_BY_HUMAN): State.QUEUED,
     (State.FAILED, Step.DISCARDED_BY_HUMAN): State.CANCELLED,

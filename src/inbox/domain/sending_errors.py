@@ -25,3 +25,11 @@ class MessageNotUndecided(InboxError):
     kind = Kind.CONFLICT
     code = "message_not_undecided"
     message = "Only what WhatsApp never took, or may have taken without a word, can be sent again or given up."
+
+
+class TooManyScheduled(InboxError):
+    """A conversation is no calendar, and its list of them is one page."""
+
+    kind = Kind.CONFLICT
+    code = "too_many_scheduled"
+    message = "At most 100 messages of a conversation can wait for their time."

@@ -1,4 +1,4 @@
-"""Beside the worker: every few minutes old rows are removed, and nobody waits for it."""
+"""Beside the worker: every few minutes old rows and unused files are removed, and nobody waits for it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,6 +9,7 @@ from typing import Final
 from inbox.entrypoints.worker import going_on
 from inbox.kit.telemetry import Metrics
 from inbox.services.retention import Retention
+from inbox.services.uploads import UnusedUploads
 
 _EVERY: Final = 300.0
 
@@ -16,8 +17,9 @@ _EVERY: Final = 300.0
 class Keeper:
     """One per process; of all processes one sweeps at a time. A failure ends a sweep, not the keeper."""
 
-    def __init__(self, retention: Retention, metrics: Metrics) -> None:
+    def __init__(self, retention: Retention, unused: UnusedUploads, metrics: Metrics) -> None:
         self._retention = retention
+        self._unused = unused
         self._meters = metrics.pipeline
 
     @asynccontextmanager
@@ -33,4 +35,5 @@ class Keeper:
     async def _keep_sweeping(self, every: float) -> None:
         while True:
             await going_on("sweep_failed", partial(self._retention.sweep, self._meters.removed))
+            await going_on("sweep_failed", partial(self._unused.sweep, self._meters.removed))
             await asyncio.sleep(every)

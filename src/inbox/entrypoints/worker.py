@@ -27,6 +27,7 @@ from inbox.services.bot import Bot
 from inbox.services.ingest import Ingest
 from inbox.services.media_files import MediaFiles
 from inbox.services.outbound import Outbound
+from inbox.services.read_receipts import ReadReceipts
 
 RETRIED: Final = frozenset({Kind.THROTTLED, Kind.UPSTREAM, Kind.UNAVAILABLE, Kind.TIMEOUT, Kind.UNCERTAIN})
 """Kinds that pass by themselves: the lane is due again after a back-off."""
@@ -40,7 +41,7 @@ _log = structlog.stdlib.get_logger("inbox.worker")
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How many sends, bot turns and fetches of files are worked on at once, and the rhythm of the loops in seconds.
+    """How many sends, bot turns, fetches of files and receipts are worked on at once; the rhythm of loops in seconds.
 
     `poll` is the longest rest, `drain` the time for work in hand after `stop`. `gates` are the circuits behind sends
     and turns, if there are any.
@@ -49,6 +50,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     sends: int
     turns: int
     fetches: int = 4
+    receipts: int = 4
     poll: float = 0.25
     heartbeat: float = 5.0
     reap: float = 2.0
@@ -74,6 +76,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     outbound: Outbound
     bot: Bot
     media_files: MediaFiles
+    receipts: ReadReceipts
 
 
 class Worker:
@@ -95,6 +98,7 @@ class Worker:
         self._outbound = services.outbound
         self._bot = services.bot
         self._media_files = services.media_files
+        self._receipts = services.receipts
         self._gates = limits.gates
         self._spans = metrics.spans
         self._wakes = {kind: asyncio.Event() for kind in WorkKind}
@@ -126,6 +130,7 @@ class Worker:
                 group.create_task(self._loop(WorkKind.SEND, self._send_jobs, slots=self._limits.sends)),
                 group.create_task(self._loop(WorkKind.TURN, self._turn_jobs, slots=self._limits.turns)),
                 group.create_task(self._loop(WorkKind.MEDIA, self._media_jobs, slots=self._limits.fetches)),
+                group.create_task(self._loop(WorkKind.RECEIPT, self._receipt_jobs, slots=self._limits.receipts)),
             ]
             await asyncio.gather(*loops)
             for task in (listener, *keepers, *followers):
@@ -293,6 +298,9 @@ class Worker:
     async def _media_jobs(self, lanes: Sequence[Lane]) -> Sequence[Job]:
         there = await self._media_files.expire(lanes)
         return [Job(lanes=[lane], work=partial(self._media_files.work, lane)) for lane in there]
+
+    async def _receipt_jobs(self, lanes: Sequence[Lane]) -> Sequence[Job]:
+        return [Job(lanes=[lane], work=partial(self._receipts.work, lane)) for lane in lanes]
 
     async def _turn_jobs(self, lanes: Sequence[Lane]) -> Sequence[Job]:
         return [Job(lanes=[lane], work=partial(self._turn, lane)) for lane in lanes]

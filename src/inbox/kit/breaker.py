@@ -77,6 +77,10 @@ class Breakers:
         """
         return _Admission(self._breakers[name], is_failure)
 
+    def heed(self, name: str) -> None:
+        """For calls that are kept off like all others, and whose outcome says nothing. Raises CircuitOpen."""
+        self._breakers[name].heed()
+
     def gate(self, name: str) -> Gate:
         """What work that needs this circuit may look at before it begins."""
         return self._breakers[name]
@@ -141,16 +145,20 @@ class _Breaker:
 
     def admit(self) -> int:
         """Let one attempt through and return the generation of states it belongs to, or raise CircuitOpen."""
+        self.heed()
         if self._context.state == OPENED:
-            if (remaining := self._remaining()) > 0:
-                self._reject(remaining)
             self._context.set_state(HalfOpenedState())
             self._settle()
         if self._context.state == HALF_OPENED:
-            if self._trial_runs:
-                self._reject(_TRIAL_WAIT)
             self._trial_runs, self._trial_begun = True, self._clock()
         return self._generation
+
+    def heed(self) -> None:
+        """Raise CircuitOpen while `admit` would; changes nothing."""
+        if self._context.state == OPENED and (remaining := self._remaining()) > 0:
+            self._reject(remaining)
+        if self._context.state == HALF_OPENED and self._trial_runs:
+            self._reject(_TRIAL_WAIT)
 
     def room(self) -> int | None:
         if self._context.state == CLOSED:

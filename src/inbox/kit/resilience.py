@@ -93,10 +93,13 @@ class Guard:
         policy: Policy,
         breakers: Breakers | None = None,
         circuit: str | None = None,
-        is_failure: IsFailure = provider_failed,
+        is_failure: IsFailure | None = provider_failed,
         observe: Callable[[Observation], None] | None = None,
     ) -> None:
-        """`is_failure` says what counts against `circuit`. `observe` gets one Observation for each attempt."""
+        """`is_failure` says what counts against `circuit`; with None the circuit is heeded and nothing counts.
+
+        `observe` gets one Observation for each attempt.
+        """
         self.name = name
         self.policy = policy
         self._breakers = breakers
@@ -172,6 +175,9 @@ class Guard:
 
     def _admission(self) -> AbstractContextManager[bool]:
         if self._breakers is None or self._circuit is None:
+            return nullcontext(enter_result=False)
+        if self._is_failure is None:
+            self._breakers.heed(self._circuit)
             return nullcontext(enter_result=False)
         return self._breakers.guard(self._circuit, self._is_failure)
 

@@ -13,6 +13,7 @@ from inbox.entrypoints.http import bodies, middleware, openapi, problems
 from inbox.entrypoints.http.accounts import accounts_router
 from inbox.entrypoints.http.admin import admin_router
 from inbox.entrypoints.http.admin_monitoring import admin_monitoring_router
+from inbox.entrypoints.http.admin_paces import admin_paces_router
 from inbox.entrypoints.http.api_keys import api_keys_router
 from inbox.entrypoints.http.audit import audit_router
 from inbox.entrypoints.http.auth import auth_router
@@ -27,8 +28,12 @@ from inbox.entrypoints.http.messages import messages_router
 from inbox.entrypoints.http.monitoring import metrics_page, monitoring_router
 from inbox.entrypoints.http.notices import notices_router
 from inbox.entrypoints.http.reactions import reactions_router
+from inbox.entrypoints.http.scheduled import scheduled_router
 from inbox.entrypoints.http.shortcuts import shortcuts_router
 from inbox.entrypoints.http.sign_in import sign_in_router
+from inbox.entrypoints.http.template_shortcuts import template_shortcuts_router
+from inbox.entrypoints.http.templates import templates_router
+from inbox.entrypoints.http.uploads import uploads_router
 from inbox.entrypoints.http.webhook import PATH, webhook_router
 from inbox.entrypoints.http.webhook_door import WebhookDoor
 from inbox.entrypoints.web.docs import docs_router
@@ -119,7 +124,11 @@ def routes(settings: Settings) -> list[ControllerRouterHandler]:
         reactions_router,
         decisions_router,
         shortcuts_router,
+        template_shortcuts_router,
+        templates_router,
+        scheduled_router,
         media_router,
+        uploads_router,
         contacts_router,
         bot_profiles_router,
         monitoring_router,
@@ -128,6 +137,7 @@ def routes(settings: Settings) -> list[ControllerRouterHandler]:
         audit_router,
         notices_router,
         admin_monitoring_router,
+        admin_paces_router,
         deliveries_router,
     ]
 

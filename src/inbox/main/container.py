@@ -17,6 +17,7 @@ from inbox.domain.contacts import CountryCode
 from inbox.domain.work import WorkKind
 from inbox.entrypoints.http.messages import SendWait
 from inbox.entrypoints.http.monitoring import Lifecycle, MetricsToken
+from inbox.entrypoints.http.uploads import UploadSeconds
 from inbox.entrypoints.worker import Limits as WorkerLimits
 from inbox.entrypoints.worker import Services as WorkerServices
 from inbox.entrypoints.worker import Worker
@@ -27,7 +28,9 @@ from inbox.main.keeping import Keeping
 from inbox.main.keeping_files import open_media_store
 from inbox.main.observing import Observing, ingested, timed
 from inbox.main.people import People, default_role
+from inbox.main.reading import Reading
 from inbox.main.runtime import Runtime
+from inbox.main.templating import Templating
 from inbox.main.vendors import Vendors
 from inbox.main.watching import Watching
 from inbox.ports.cache import Cache
@@ -36,13 +39,16 @@ from inbox.ports.events import Events
 from inbox.ports.llm import Assistant
 from inbox.ports.media import MediaStore
 from inbox.ports.messaging import MediaSource, WebhookCodec
+from inbox.ports.uploads import MediaUploader
 from inbox.services.accounts import Accounts
 from inbox.services.api_keys import ApiKeys
 from inbox.services.bot import Bot, BotSettings
 from inbox.services.bot_profiles import BotProfiles
+from inbox.services.composing import Composing
 from inbox.services.contacts import Contacts
 from inbox.services.conversations import Conversations
 from inbox.services.decisions import Decisions
+from inbox.services.handing_over import HandingOver
 from inbox.services.ingest import Ingest
 from inbox.services.intake import Intake
 from inbox.services.media import Media
@@ -52,8 +58,10 @@ from inbox.services.notices import Notices
 from inbox.services.outbound import Outbound
 from inbox.services.processes import Processes
 from inbox.services.reacting import Reacting
+from inbox.services.read_receipts import ReadReceipts
 from inbox.services.rights import Rights
 from inbox.services.roles import Roles
+from inbox.services.uploads import Uploads
 
 
 class Core(Provider):
@@ -78,14 +86,22 @@ class Core(Provider):
         return Ingest(database, codec, quiet_for=timedelta(seconds=runtime.settings.bot.quiet_seconds))
 
     @provide
-    def bot(self, runtime: Runtime, database: Database, rights: Rights, assistant: Assistant, clock: Clock) -> Bot:
+    def bot(
+        self,
+        runtime: Runtime,
+        database: Database,
+        rights: Rights,
+        assistant: Assistant,
+        clock: Clock,
+        composing: Composing,
+    ) -> Bot:
         number = runtime.settings.bot.human_backup_number
         settings = BotSettings(
             template=resources.files("inbox.services").joinpath("prompts/fr/assistant.txt").read_text("utf-8"),
             canary=f"ref-{token_hex(8)}",
             backup_number="".join(filter(str.isdigit, number)) if number else None,
         )
-        return Bot(database, rights, assistant, settings, clock)
+        return Bot(database, rights, assistant, settings, clock, composing)
 
     @provide
     async def rights(self, database: Database, cache: Cache, processes: Processes) -> AsyncIterator[Rights]:
@@ -106,8 +122,10 @@ class Core(Provider):
         return WorkerLimits(sends=settings.sends, turns=settings.turns, fetches=fetches, gates=gates)
 
     @provide
-    def worker_services(self, ingest: Ingest, outbound: Outbound, bot: Bot, media_files: MediaFiles) -> WorkerServices:
-        return WorkerServices(ingest=ingest, outbound=outbound, bot=bot, media_files=media_files)
+    def worker_services(
+        self, ingest: Ingest, outbound: Outbound, bot: Bot, media_files: MediaFiles, receipts: ReadReceipts
+    ) -> WorkerServices:
+        return WorkerServices(ingest=ingest, outbound=outbound, bot=bot, media_files=media_files, receipts=receipts)
 
     worker = provide(Worker)
     accounts = provide(Accounts)
@@ -129,6 +147,24 @@ class Core(Provider):
         self, runtime: Runtime, database: Database, source: MediaSource, store: MediaStore, clock: Clock
     ) -> MediaFiles:
         return MediaFiles(database, source, store, clock, limit=runtime.settings.whatsapp.max_media_bytes)
+
+    @provide
+    def uploads(self, runtime: Runtime, database: Database, rights: Rights, store: MediaStore) -> Uploads:
+        settings = runtime.settings.media
+        within = settings.upload_seconds + 30  # a slow client is told so before the store gives up
+        return Uploads(database, rights, store, within=within, at_once=settings.uploads)
+
+    @provide
+    def upload_seconds(self, runtime: Runtime) -> UploadSeconds:
+        return UploadSeconds(runtime.settings.media.upload_seconds)
+
+    @provide
+    def handing_over(
+        self, runtime: Runtime, database: Database, uploader: MediaUploader, store: MediaStore, clock: Clock
+    ) -> HandingOver:
+        at_once = max(1, runtime.settings.worker.sends // 4)  # the rest is for messages without files
+        within = timedelta(seconds=runtime.settings.media.handover_timeout)
+        return HandingOver(database, uploader, store, clock, at_once=at_once, within=within)
 
     for_people = provide_all(Conversations, Contacts, BotProfiles, Roles, ApiKeys, Outbound, Reacting, Decisions)
 
@@ -193,7 +229,7 @@ class Storage(Provider):
                 intake_every=settings.intake_commit_interval,
                 intake_within=runtime.settings.intake.timeout,
             )
-            async with database.running():
+            async with database.running(auto_resend=runtime.settings.send.auto_resend):
                 failpoints = runtime.settings.test.failpoints
                 yield FaultyDatabase(database, Failpoints.parse(failpoints)) if failpoints else database
         finally:
@@ -211,6 +247,8 @@ def build(runtime: Runtime, *overrides: Provider) -> AsyncContainer:
         Watching(),
         Observing(),
         Keeping(),
+        Reading(),
+        Templating(),
         *overrides,
         context={Runtime: runtime},
         skip_validation=False,

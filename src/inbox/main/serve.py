@@ -21,6 +21,7 @@ from inbox.domain.errors import PhoneNumberIdTaken
 from inbox.domain.ids import AccountId, uuid7
 from inbox.entrypoints.http.monitoring import Lifecycle
 from inbox.entrypoints.keeper import Keeper
+from inbox.entrypoints.template_keeper import TemplateKeeper
 from inbox.entrypoints.worker import Worker
 from inbox.kit.recovery import Recovery
 from inbox.kit.telemetry import Metrics
@@ -122,7 +123,7 @@ async def _working(container: AsyncContainer, ended: Callable[[], None], *, on: 
     task = asyncio.create_task(worker.run())
     task.add_done_callback(lambda _: ended())
     try:
-        async with (await container.get(Keeper)).running():
+        async with (await container.get(Keeper)).running(), (await container.get(TemplateKeeper)).running():
             yield
     finally:
         worker.stop()

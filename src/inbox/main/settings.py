@@ -93,6 +93,7 @@ class WhatsApp(Struct, frozen=True, forbid_unknown_fields=True):
     read_timeout: Seconds = 7.0
     total_timeout: Annotated[float, Meta(gt=0, le=MOST_SEND_SECONDS)] = 10.0
     media_read_timeout: Seconds = MEDIA_IDLE_SECONDS
+    template_sync_hours: Annotated[float, Meta(ge=0, le=168)] = 6.0
 
 
 class Gemini(Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,6 +139,7 @@ class Send(Struct, frozen=True, forbid_unknown_fields=True):
     """Sending."""
 
     wait_seconds: Annotated[float, Meta(ge=0, le=60)] = 10.0
+    auto_resend: bool = False
 
 
 class Worker(Struct, frozen=True, forbid_unknown_fields=True):

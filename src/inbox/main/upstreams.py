@@ -15,6 +15,11 @@ from inbox.main.settings import Settings
 
 _SEND_KEEPALIVE: Final = 5.0
 """Seconds that an idle connection for sends is kept: stale ones make needless doubts."""
+_RECEIPT_SECONDS: Final = 5.0
+"""Nobody waits for a receipt."""
+_TEMPLATE_CALLS: Final = 8
+_SAMPLE_SECONDS: Final = 60.0
+"""For a file of some megabytes, with what is interrupted and goes on."""
 _GEMINI_BACKOFF: Final = 0.5
 """Seconds at least: who is overloaded is not asked again at once."""
 _GEMINI_EARLY_TRIAL_SECONDS: Final = 4.0
@@ -49,6 +54,20 @@ class Upstreams:
         slots = max(policy.concurrency, self._settings.worker.sends)
         return self._guard("whatsapp", msgspec.structs.replace(policy, concurrency=slots), is_outage)
 
+    def receipts_client(self) -> ApiClient:
+        """Receipts take neither connections nor slots from sends."""
+        times = self._settings.whatsapp
+        timeouts = self._timeouts(times.connect_timeout, times.read_timeout)
+        return self._client("receipts", times.graph_url, timeouts=timeouts, limits=self._limits(body=64 * 1024))
+
+    def receipts_guard(self) -> Guard:
+        """One attempt: the lane of a receipt comes again, a sign of writing does not.
+
+        The circuit of the sends keeps receipts off; what becomes of them neither opens nor closes it.
+        """
+        policy = self._policy(_RECEIPT_SECONDS, _RECEIPT_SECONDS)
+        return self._guard("receipts", policy, is_failure=None, circuit="whatsapp")
+
     def media_client(self) -> ApiClient:
         times = self._settings.whatsapp
         return self._client(
@@ -64,6 +83,44 @@ class Upstreams:
         attempts = min(self._settings.outgoing.attempts, media.attempts)
         policy = self._policy(media.opening_timeout, media.attempt_timeout, attempts)
         return self._guard("media", policy, is_media_outage)
+
+    def upload_client(self) -> ApiClient:
+        """Apart from the one of sends: a large file holds a connection for long."""
+        times = self._settings.whatsapp
+        return self._client(
+            "uploads",
+            times.graph_url,
+            timeouts=self._timeouts(times.connect_timeout, times.media_read_timeout),
+            limits=self._limits(body=64 * 1024, least=self._settings.worker.sends),
+        )
+
+    def upload_guard(self) -> Guard:
+        """One attempt: the message that shows the file comes again. Every send that the worker begins has a slot."""
+        timeout = self._settings.media.handover_timeout
+        policy = self._policy(timeout, timeout)
+        slots = max(policy.concurrency, self._settings.worker.sends)
+        policy = msgspec.structs.replace(policy, concurrency=slots)
+        guard = Guard("uploads", policy, self._breakers, "media", is_outage, self._observe)
+        self._gauges.calls["uploads"] = guard.load
+        return guard
+
+    def templates_client(self) -> ApiClient:
+        """Apart from the one of sends: nobody who reads a long list takes a connection from them."""
+        times = self._settings.whatsapp
+        timeouts = self._timeouts(times.connect_timeout, times.read_timeout)
+        return self._client("templates", times.graph_url, timeouts=timeouts, limits=self._limits())
+
+    def templates_guard(self, *, samples: bool = False) -> Guard:
+        """One attempt: changes are never repeated, lists are read again later. It moves no circuit: sends have theirs.
+
+        `samples` is for their upload.
+        """
+        total = _SAMPLE_SECONDS if samples else self._settings.whatsapp.total_timeout
+        policy = msgspec.structs.replace(self._policy(total, total), concurrency=_TEMPLATE_CALLS)
+        name = "template_samples" if samples else "templates"
+        guard = Guard(name, policy, observe=self._observe)
+        self._gauges.calls[name] = guard.load
+        return guard
 
     def gemini_client(self) -> ApiClient:
         times = self._settings.gemini
@@ -94,9 +151,11 @@ class Upstreams:
         self._gauges.connections[name] = client.connections
         return client
 
-    def _guard(self, name: str, policy: Policy, is_failure: IsFailure = provider_failed) -> Guard:
-        """With the circuit of the same name."""
-        guard = Guard(name, policy, self._breakers, name, is_failure, self._observe)
+    def _guard(
+        self, name: str, policy: Policy, is_failure: IsFailure | None = provider_failed, *, circuit: str | None = None
+    ) -> Guard:
+        """With the circuit of the same name, unless another one is named."""
+        guard = Guard(name, policy, self._breakers, circuit or name, is_failure, self._observe)
         self._gauges.calls[name] = guard.load
         return guard
 

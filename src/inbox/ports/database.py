@@ -19,6 +19,7 @@ from inbox.ports.deliveries import Archive, Replays, Retention
 from inbox.ports.local_accounts import LocalAccounts
 from inbox.ports.monitoring import Operations
 from inbox.ports.queries import Queries
+from inbox.ports.receipts import ReadReceipts
 from inbox.ports.records import Applied, Delivery, HeadTaken, InboundBatch, Settlement
 from inbox.ports.repositories import (
     Accounts,
@@ -32,6 +33,8 @@ from inbox.ports.repositories import (
     Roles,
 )
 from inbox.ports.team import Team
+from inbox.ports.templates import StoredTemplates
+from inbox.ports.uploads import Uploads
 from inbox.ports.views import Backlog
 
 # --- intake -----------------------------------------------------------------------------------------------------------
@@ -143,7 +146,9 @@ class Outbox(Protocol):
 
         `wire` for 20 s becomes `unknown`, an `unknown` whose time is over `unconfirmed`, a claim whose lease is over
         goes back to `queued`, and what was queued beyond its time to live is ended, also while nobody claims its lane
-        because a circuit is open. The time is the database's unless a test names another `now`.
+        because a circuit is open. Messages for later whose time has come join their queues, or fail if the window is
+        closed (`domain.scheduling`). Where an operator switched that on, what surely never arrived is queued once more
+        (`domain.absence`). The time is the database's unless a test names another `now`.
         """
         ...
 
@@ -163,12 +168,15 @@ class Transaction(Protocol):
     conversations: Conversations
     messages: Messages
     media_files: MediaFiles
+    uploads: Uploads
     members: Members
     roles: Roles
     api_keys: ApiKeys
     bot: Bot
     local_accounts: LocalAccounts
     replays: Replays
+    receipts: ReadReceipts
+    templates: StoredTemplates
 
     async def apply(self, batch: InboundBatch) -> Applied:
         """Set-based, idempotent, independent of order."""

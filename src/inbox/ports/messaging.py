@@ -1,4 +1,4 @@
-"""What we ask of WhatsApp: send one message, read what it delivers."""
+"""What we ask of WhatsApp: send one message, read what it delivers, tell that it was read."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -59,6 +59,19 @@ class Sender(Protocol):
 
     async def probe(self) -> bool:
         """A `Probe`, without any account's token."""
+        ...
+
+
+class Receipts(Protocol):
+    """Tells customers that their messages were read. Best effort: no message of ours waits for it."""
+
+    async def mark_read(self, channel: Channel, wamid: str, *, typing: bool = False) -> None:
+        """Marks a customer's message, and with it the earlier ones of the chat, as read. At most 5 s, one attempt.
+
+        `typing` also shows that somebody writes, for 25 s or until a message comes. Repeating it changes nothing.
+        Raises `AccountProblem`, `Refused` (WhatsApp knows no such message, or not any more), `TryLater`, and for no
+        usable answer `NothingSent`, `WhatsAppError`, `WhatsAppTimeout` or `WhatsAppUnavailable`.
+        """
         ...
 
 

@@ -159,6 +159,24 @@ class SilentNumber(msgspec.Struct, frozen=True, kw_only=True):
     last_webhook_at: datetime | None
 
 
+class NumberPace(msgspec.Struct, frozen=True, kw_only=True):
+    """How fast a number may send, in messages a second: `ceiling` is what WhatsApp allows it, `rate` what it does now.
+
+    It is lower for some minutes after WhatsApp said, at `slowed_at`, that it was too fast. `sent` counts what took its
+    turn since the number began. One customer gets `pair_burst` messages at once, then one every `pair_seconds`.
+    """
+
+    account_id: UUID
+    name: str
+    phone_number_id: str
+    ceiling: float
+    rate: float
+    slowed_at: datetime | None
+    sent: int
+    pair_seconds: float
+    pair_burst: int
+
+
 MOST_COUNTED = 100_000
 """Counting more would cost more than the figure is worth."""
 
@@ -192,6 +210,10 @@ class Operations(Protocol):
 
     async def silent_numbers(self) -> list[SilentNumber]:
         """The longest silent first."""
+        ...
+
+    async def paces(self) -> list[NumberPace]:
+        """Of every number, by the name of its account; the first 1,000."""
         ...
 
     async def parked_statuses(self) -> int:

@@ -1,6 +1,6 @@
 """What goes in and out of storage: values of the database port, shaped for the work that is done with them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
@@ -138,6 +138,8 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     """An outbound message with its row in the outbox. `epoch` is set for the bot only.
 
     `by_program` says that no person wrote it, but a program with an API key. `reply_to_wamid` is what it quotes.
+    `send_at` is set for one that waits for its time. `text` is what the conversation shows where the content alone does
+    not tell.
     """
 
     id: MessageId
@@ -154,6 +156,8 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     part: int = 0
     by_program: bool = False
     reply_to_wamid: str | None = None
+    send_at: datetime | None = None
+    text: str | None = None
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -226,11 +230,19 @@ class MediaOutcome(msgspec.Struct, frozen=True, kw_only=True):
     stored: Stored | None = None
 
 
+class FilesOfConversation(msgspec.Struct, frozen=True, kw_only=True):
+    """How many files of a conversation stand where, and the messages whose files still have to be fetched."""
+
+    counts: Mapping[MediaState, int]
+    waiting: Sequence[MessageId]
+
+
 class AppSecret(msgspec.Struct, frozen=True, kw_only=True):
-    """An app secret that an account has of its own: it proves deliveries about this phone number id only."""
+    """An app secret that an account has of its own: it proves deliveries about this number and this WABA only."""
 
     phone_number_id: str
     secret: bytes
+    waba_id: str | None = None
 
     def __repr__(self) -> str:
         """Without the secret."""

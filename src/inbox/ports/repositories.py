@@ -22,6 +22,7 @@ from inbox.domain.outgoing import Sendable
 from inbox.ports.media import MediaKey
 from inbox.ports.records import (
     BotTurn,
+    FilesOfConversation,
     History,
     IdempotencyKey,
     MediaOutcome,
@@ -62,6 +63,13 @@ class Accounts(Protocol):
         """Deletes a locked account with what hangs on it and returns True; False if it has conversations.
 
         Then nothing changes: the account can only be deactivated.
+        """
+        ...
+
+    async def set_ceiling(self, account_id: AccountId, ceiling: float) -> float:
+        """How many messages a second the number of a locked account may send; what it learned is forgotten.
+
+        Returns the ceiling of before.
         """
         ...
 
@@ -131,8 +139,6 @@ class Conversations(Protocol):
         """Sets the operator's switch, raises the epoch and ends a hand-over."""
         ...
 
-    async def raise_epoch(self, account_id: AccountId, conversation_id: ConversationId) -> None: ...
-
     async def hand_over(
         self, account_id: AccountId, conversation_id: ConversationId, reason: str, now: datetime, *, switch_off: bool
     ) -> None:
@@ -144,12 +150,6 @@ class Conversations(Protocol):
 
     async def take_back(self, account_id: AccountId, conversation_id: ConversationId) -> None:
         """The bot answers again after a hand-over that was not the operator's. Nothing happens while it is off."""
-        ...
-
-    async def touch(
-        self, account_id: AccountId, conversation_id: ConversationId, at: datetime, *, by_bot: bool = False
-    ) -> None:
-        """`updated_at` moves forward to `at`, never back; `bot_last_reply_at` too for the bot."""
         ...
 
 
@@ -170,6 +170,8 @@ class MediaFiles(Protocol):
         """Gives up these files; returns what to tell."""
         ...
 
+    async def of_conversation(self, account_id: AccountId, conversation_id: ConversationId) -> FilesOfConversation: ...
+
     async def count_failure(self, account_id: AccountId, *, within: timedelta) -> None:
         """One more call to WhatsApp about a file failed. Those older than `within` are forgotten."""
         ...
@@ -180,18 +182,23 @@ class MediaFiles(Protocol):
 
 
 class Messages(Protocol):
-    async def queue(self, new: NewMessage) -> None:
+    async def queue(self, new: NewMessage, created: Event | None = None) -> bool:
         """Stores the message as `pending` and its outbox row as `queued`, and enqueues its lane.
 
-        One per (turn, part): a second one changes nothing. Raises `ConversationNotFound`.
+        `created` is told of a line of the conversation: `updated_at` moves forward to its time, `bot_last_reply_at` too
+        for the bot, and a person raises the epoch. False if the lane was given back to wait. One per (turn, part): a
+        second one is not stored. With `send_at` the row is `scheduled`, its lane hears of it then, and the answer is
+        False. Raises `ConversationNotFound`, `TooManyScheduled`.
         """
         ...
 
-    async def add_failed(self, new: NewMessage, *, reason: str, error_code: int | None, error_message: str) -> None:
+    async def add_failed(
+        self, new: NewMessage, created: Event | None = None, *, reason: str, error_code: int | None, error_message: str
+    ) -> None:
         """Stores a message that will not be sent, with an outbox row `failed`.
 
-        `reason` is the code of the error, `error_message` what the operator reads. One per (turn, part), like `queue`.
-        Raises `ConversationNotFound`.
+        `reason` is the code of the error, `error_message` what the operator reads. A line and one per (turn, part),
+        like `queue`, but the epoch stays. Raises `ConversationNotFound`.
         """
         ...
 

@@ -28,11 +28,15 @@ MessageStatus: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": list(S
 
 
 class AccountItem(msgspec.Struct, frozen=True):
+    """A number. `read_receipts` and `typing_indicators` say what its customers are told."""
+
     id: UUID
     name: str
     slug: str
     phone_number: str | None
     phone_number_id: str
+    read_receipts: bool
+    typing_indicators: bool
 
 
 class ContactName(msgspec.Struct, frozen=True):
@@ -81,6 +85,8 @@ class MessageItem(msgspec.Struct, frozen=True):
 
     `content` is the typed content and `context` what came with it (forwarded, the advertisement); a revoked message
     and those of the existing system have no content. `media_state` is that of the file in our own store.
+    `scheduled_at` is the time for which a message was scheduled: until then it stands where it was written, later where
+    it was sent.
     """
 
     id: UUID
@@ -106,6 +112,7 @@ class MessageItem(msgspec.Struct, frozen=True):
     reactions: tuple[ReactionItem, ...] = ()
     reply_to_message_id: UUID | None = None
     media_state: MediaWord | None = None
+    scheduled_at: Timestamp | None = None
 
 
 class MoreOfMessage(msgspec.Struct, frozen=True):
@@ -121,6 +128,21 @@ class MoreOfMessage(msgspec.Struct, frozen=True):
     reactions: tuple[ReactionItem, ...]
     reply_to_message_id: UUID | None
     media_state: MediaWord | None
+    scheduled_at: Timestamp | None
+
+
+class ScheduledItem(msgspec.Struct, frozen=True):
+    """A message that waits for its time, `scheduled_at`; `timestamp` is that of the request."""
+
+    id: UUID
+    conversation_id: UUID
+    scheduled_at: Timestamp
+    timestamp: Timestamp
+    message_type: str
+    content_text: str | None
+    content: TypedContent
+    client_id: str | None
+    reply_to_wamid: str | None
 
 
 class ProfileRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -277,7 +299,7 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
 class MediaRow(msgspec.Struct, frozen=True, kw_only=True):
     """What is stored of the file of a message. `filename` may be a hash.
 
-    Broken rows have no conversation, or no account either.
+    Broken rows have no conversation, or no account either. A file of ours lies in the store under `upload_id`.
     """
 
     account_id: UUID | None
@@ -286,6 +308,7 @@ class MediaRow(msgspec.Struct, frozen=True, kw_only=True):
     media_id: str | None
     mime_type: str | None
     filename: str | None
+    upload_id: UUID | None = None
     stored: StoredFile | None = None
 
 

@@ -12,50 +12,57 @@ from inbox.domain.content import Content
 from inbox.domain.conversations import Conversation
 from inbox.domain.errors import InboxError, Invalid, SecretUnreadable, WhatsAppNotConfigured, WindowClosed
 from inbox.domain.events import Event, WorkWaiting
+from inbox.domain.failure_texts import explain
 from inbox.domain.ids import MessageId
-from inbox.domain.messages import FAILURES, Author
 from inbox.domain.outbound import TTL_HUMAN, TTL_TEMPLATE, WINDOW_MARGIN
 from inbox.domain.outgoing import Reaction, ReactionRemoval, Sendable
 from inbox.domain.outgoing_template import TemplateMessage
+from inbox.domain.scheduling import MOST_AHEAD
 from inbox.domain.sending_errors import ReactionRefused
 from inbox.domain.work import WorkKind
 from inbox.ports.database import Transaction
 from inbox.ports.records import NewMessage
+from inbox.services.template_sends import described
 
 REACTS_WITHIN: Final = timedelta(days=30)
 """How old a message may be that somebody reacts to (Meta, reaction messages)."""
 
 
-async def put(tx: Transaction, conversation: Conversation, new: NewMessage, *, can_send: bool | None = None) -> None:
+async def put(tx: Transaction, conversation: Conversation, new: NewMessage, *, can_send: bool | None = None) -> bool:
     """Puts a message of a person, the bot or the system on its way; `conversation` is locked.
 
     What cannot be sent is stored as failed with a reason that people see. `can_send` says whether the account has what
-    a send needs; None looks. A reaction is no line of the conversation: it moves nothing but itself.
+    a send needs; None looks. A reaction is no line of the conversation: it moves nothing but itself. True if the
+    message is going to be sent as soon as its turn comes: neither has it failed, nor does its lane wait for something.
+
+    One for later moves nothing of the conversation either, until its time comes: what the window and the bot have to do
+    with it is decided then.
     """
     if can_send is None:
         can_send = await is_usable(tx.accounts.channel(new.account_id))
     refusal = _refusal(conversation, new, can_send=can_send)
-    has_bubble = not isinstance(new.content, Reaction | ReactionRemoval)
-    if refusal is None:
-        if new.author is Author.HUMAN and has_bubble:
-            await tx.conversations.raise_epoch(new.account_id, new.conversation_id)
-        await tx.messages.queue(new)
-        tx.wake(WorkWaiting(WorkKind.SEND))
-    else:
-        code = WindowClosed.graph_code if isinstance(refusal, WindowClosed) else None
-        sentence = FAILURES[code] if code is not None else str(refusal)
-        await tx.messages.add_failed(new, reason=refusal.code, error_code=code, error_message=sentence)
-    if has_bubble:
-        await tx.conversations.touch(new.account_id, new.conversation_id, new.at, by_bot=new.author is Author.BOT)
+    created = None if isinstance(new.content, Reaction | ReactionRemoval) else _created(new)
+    if refusal is None and new.send_at is not None:
         await tx.record(_created(new))
+        return await tx.messages.queue(new)
+    if refusal is None:
+        tx.wake(WorkWaiting(WorkKind.SEND))
+        return await tx.messages.queue(new, created)
+    code = WindowClosed.graph_code if isinstance(refusal, WindowClosed) else None
+    said = explain(refusal.code)
+    sentence = said.sentence() if said else str(refusal)
+    await tx.messages.add_failed(new, created, reason=refusal.code, error_code=code, error_message=sentence)
+    return False
 
 
 async def addressed(tx: Transaction, new: NewMessage, reply_to: MessageId | None) -> NewMessage:
-    """With the wamid of what it quotes.
+    """With the wamid of what it quotes, and the text of its template.
 
-    Raises `Invalid` for a message that the conversation does not have, or that WhatsApp does not know, and
-    `ReactionRefused` for a reaction to one that is too old.
+    Raises `Invalid` for a message that the conversation does not have, or that WhatsApp does not know,
+    `ReactionRefused` for a reaction to one that is too old, and `TemplatePaused` and its kin for a template that cannot
+    be sent.
     """
+    new = await described(tx, new)
     if isinstance(new.content, Reaction | ReactionRemoval):
         target = await tx.messages.target(new.account_id, new.conversation_id, new.content.wamid)
         if target is None:
@@ -87,15 +94,31 @@ def expiry(conversation: Conversation, content: Content | Sendable, now: datetim
     return min(now + TTL_HUMAN, conversation.window_expires_at - WINDOW_MARGIN)
 
 
+def planned(content: Sendable, send_at: datetime, now: datetime) -> datetime:
+    """When a message for later is given up: the window is judged at its time.
+
+    Raises `Invalid` for a time that is too far ahead. One that is over is no fault of a request that comes again.
+    """
+    if isinstance(content, Reaction | ReactionRemoval):
+        raise Invalid("body.send_at", "not for a reaction")
+    if send_at > now + MOST_AHEAD:
+        raise Invalid("body.send_at", f"at most {MOST_AHEAD.days} days ahead")
+    return send_at + (TTL_TEMPLATE if isinstance(content, TemplateMessage) else TTL_HUMAN)
+
+
 def fingerprint(new: NewMessage, reply_to: MessageId | None) -> bytes:
     """Of all that a request says; the same for the same request."""
     quoted = b"" if reply_to is None else reply_to.bytes
-    return hashlib.sha256(new.conversation_id.bytes + quoted + msgspec.json.encode(new.content)).digest()
+    later = b"" if new.send_at is None else str(new.send_at).encode()
+    said = new.conversation_id.bytes + quoted + msgspec.json.encode(new.content) + later
+    return hashlib.sha256(said).digest()
 
 
 def _refusal(conversation: Conversation, new: NewMessage, *, can_send: bool) -> InboxError | None:
     if not can_send:
         return WhatsAppNotConfigured()
+    if new.send_at is not None:
+        return None
     return None if is_open(conversation, new.content, new.at, new.expires_at) else WindowClosed()
 
 

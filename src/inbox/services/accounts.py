@@ -48,6 +48,8 @@ class Accounts:
             slug=new.slug,
             phone_number=new.phone_number,
             phone_number_id=new.phone_number_id,
+            read_receipts=new.read_receipts,
+            typing_indicators=new.typing_indicators,
         )
 
     async def change(self, actor: Actor, account_id: AccountId, change: AccountChange) -> AccountItem:
@@ -112,4 +114,6 @@ def _item(account: Account) -> AccountItem:
         slug=account.slug,
         phone_number=account.phone_number,
         phone_number_id=account.phone_number_id,
+        read_receipts=account.read_receipts,
+        typing_indicators=account.typing_indicators,
     )

@@ -25,6 +25,7 @@ from inbox.domain.outbound import TTL_BOT, TTL_HUMAN
 from inbox.domain.work import MAX_ATTEMPTS, Lane, WorkKind
 from inbox.ports.database import Database, Transaction
 from inbox.ports.llm import Answer, Assistant, Prompt, Turn
+from inbox.ports.receipts import Typing
 from inbox.ports.records import BotTurn, History, NewMessage
 from inbox.services.accepting import put
 from inbox.services.bot_profiles import BotProfiles
@@ -69,13 +70,21 @@ class Bot:
     """One turn at a time per conversation."""
 
     def __init__(
-        self, database: Database, rights: Rights, assistant: Assistant, settings: BotSettings, clock: Clock
+        self,
+        database: Database,
+        rights: Rights,
+        assistant: Assistant,
+        settings: BotSettings,
+        clock: Clock,
+        typing: Typing | None = None,
     ) -> None:
+        """`typing` tells the customer while the model is asked."""
         self._database = database
         self._profiles = BotProfiles(database, rights)
         self._assistant = assistant
         self._settings = settings
         self._now = clock
+        self._typing = typing
         self._waiting = Waiting()
 
     async def work(self, lane: Lane) -> str:
@@ -94,7 +103,7 @@ class Bot:
             # Worker after worker died with this turn: a person goes on.
             outcome = _unavailable("worker_died")
         try:
-            outcome = outcome or await self._ask(opened.prompt)
+            outcome = outcome or await self._ask(opened)
         except CircuitOpen as error:
             left = timedelta(seconds=rules.MODEL_WAIT_SECONDS) - (self._now() - opened.asked_at)
             if left > timedelta(0):
@@ -167,10 +176,12 @@ class Bot:
 
     # --- the model ----------------------------------------------------------------------------------------------------
 
-    async def _ask(self, prompt: Prompt) -> Outcome:
+    async def _ask(self, opened: _Opened) -> Outcome:
         """Raises `CircuitOpen`, for then the model was not asked."""
+        if self._typing is not None:
+            self._typing.begins(opened.turn.account_id, opened.turn.conversation_id)
         try:
-            answer = await self._assistant.complete(prompt, schema=Decision)
+            answer = await self._assistant.complete(opened.prompt, schema=Decision)
         except CircuitOpen:
             raise
         except InboxError as error:
@@ -213,8 +224,11 @@ class Bot:
         if outcome.handover and self._settings.backup_number is not None:
             ids.setdefault(self._settings.backup_number, await self._backup_conversation(turn.account_id))
         async with self._database.transaction() as tx:
-            # In the order of the numbers, as ingest locks them.
-            locked = {key: await tx.conversations.lock(turn.account_id, ids[key]) for key in sorted(ids)}
+            # In the order of their ids, as ingest locks them.
+            locked = {
+                key: await tx.conversations.lock(turn.account_id, ids[key])
+                for key in sorted(ids, key=lambda key: ids[key])
+            }
             conversation = locked.pop(opened.client_number)
             history = await _talk(tx, turn.account_id, turn.conversation_id)
             if not _still_wanted(turn, conversation, history):

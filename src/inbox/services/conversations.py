@@ -9,12 +9,13 @@ from inbox.domain.access import Actor, Permission
 from inbox.domain.clock import Clock
 from inbox.domain.contacts import Address, CountryCode, whatsapp_number
 from inbox.domain.errors import AccountNotFound, ConversationNotFound
-from inbox.domain.events import Event
+from inbox.domain.events import Event, WorkWaiting
 from inbox.domain.ids import AccountId, ConversationId
+from inbox.domain.work import WorkKind
 from inbox.ports.database import Database
 from inbox.ports.queries import Before
 from inbox.ports.records import Window
-from inbox.ports.views import ConversationItem, ConversationRow, MessageItem
+from inbox.ports.views import ConversationItem, ConversationRow, MessageItem, ScheduledItem
 from inbox.services.rights import Rights, require_at
 
 _BOT_ON_WIRE: Final = timedelta(seconds=2)
@@ -53,6 +54,13 @@ class Conversations:
             await self._refuse(actor, Permission.MESSAGES_VIEW, conversation_id)
         return rows
 
+    async def scheduled_in(self, actor: Actor, conversation_id: ConversationId) -> Sequence[ScheduledItem]:
+        """What waits for its time, the earliest first. Raises `ConversationNotFound` and `PermissionDenied`."""
+        rows = await self._database.queries.scheduled(actor.reach(Permission.MESSAGES_VIEW), conversation_id)
+        if rows is None:
+            await self._refuse(actor, Permission.MESSAGES_VIEW, conversation_id)
+        return rows
+
     async def window_of(self, actor: Actor, conversation_id: ConversationId) -> tuple[Window, datetime]:
         """The customer service window, and the time that it is. Raises `ConversationNotFound`, `PermissionDenied`."""
         window = await self._database.queries.window(actor.reach(Permission.MESSAGES_VIEW), conversation_id)
@@ -61,7 +69,10 @@ class Conversations:
         return window, self._now()
 
     async def mark_read(self, actor: Actor, conversation_id: ConversationId) -> None:
-        """Nothing is unread any more. Raises `ConversationNotFound` and `PermissionDenied`."""
+        """Nothing is unread any more; the customer is told by the worker, if the account tells its customers.
+
+        Raises `ConversationNotFound` and `PermissionDenied`.
+        """
         await self._mark(actor, conversation_id, "conversation.read", is_read=True)
 
     async def mark_unread(self, actor: Actor, conversation_id: ConversationId) -> None:
@@ -124,6 +135,8 @@ class Conversations:
             if row is not None:
                 state = {"unread_count": row.unread_count, "is_favorite": row.is_favorite}
                 await tx.record(_event(actor, AccountId(row.account_id), conversation_id, kind, **state))
+                if is_read and await tx.receipts.want(AccountId(row.account_id), conversation_id):
+                    tx.wake(WorkWaiting(WorkKind.RECEIPT))
         if row is None:
             await self._refuse(actor, Permission.CONVERSATIONS_VIEW, conversation_id)
 

@@ -10,10 +10,11 @@ from inbox.domain.access import Actor, Permission
 from inbox.domain.audit import Action, entry
 from inbox.domain.errors import CircuitBreakerNotFound
 from inbox.domain.events import CircuitReset
+from inbox.domain.ids import AccountId
 from inbox.domain.work import WorkKind
 from inbox.ports.cache import Cache, CacheStats, FamilyStats, SharedStats
 from inbox.ports.database import Database
-from inbox.ports.monitoring import Circuits, CircuitState, DeliveryQueue, SendQueue, SilentNumber
+from inbox.ports.monitoring import Circuits, CircuitState, DeliveryQueue, NumberPace, SendQueue, SilentNumber
 from inbox.ports.views import Backlog
 from inbox.services.processes import Processes
 
@@ -96,6 +97,20 @@ class Monitoring:
             sends=await self._database.operations.sends(),
             silent_numbers=await self._database.operations.silent_numbers(),
         )
+
+    async def paces(self, actor: Actor) -> list[NumberPace]:
+        """How fast each number may send, and does."""
+        actor.require_everywhere(Permission.ROLES_MANAGE)
+        return await self._database.operations.paces()
+
+    async def set_ceiling(self, actor: Actor, account_id: AccountId, ceiling: int) -> None:
+        """What WhatsApp allows the number, in messages a second. Raises `AccountNotFound`."""
+        actor.require_everywhere(Permission.ROLES_MANAGE)
+        async with self._database.transaction() as tx:
+            await tx.accounts.lock(account_id)
+            before = await tx.accounts.set_ceiling(account_id, ceiling)
+            line = entry(actor, Action.PACE_SET, account_id, account_id=account_id, before=int(before), after=ceiling)
+            await tx.audit(line)
 
 
 def _worst(states: list[CircuitState]) -> CircuitState:

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -17,11 +17,13 @@ from inbox.domain.errors import (
     DatabaseTimeout,
     DatabaseUnavailable,
     InboxError,
+    Invalid,
     MessageNotFound,
 )
 from inbox.domain.events import MessageSettled, Resync, Signal
+from inbox.domain.graph_errors import sentence
 from inbox.domain.ids import AccountId, ConversationId, MessageId, uuid7
-from inbox.domain.messages import FAILURES, Author
+from inbox.domain.messages import Author
 from inbox.domain.outbound import UNCONFIRMED_AFTER, UNCONFIRMED_AFTER_CODE, OpId, State
 from inbox.domain.outgoing import Sendable
 from inbox.domain.pacing import pair_wait
@@ -39,7 +41,9 @@ from inbox.ports.events import Events
 from inbox.ports.messaging import Sender
 from inbox.ports.records import IdempotencyKey, NewMessage, Outgoing, Settlement
 from inbox.ports.views import Outcome
-from inbox.services.accepting import addressed, expiry, fingerprint, is_usable, put
+from inbox.services.accepting import addressed, expiry, fingerprint, is_usable, planned, put
+from inbox.services.attaching import attach
+from inbox.services.handing_over import FileNotTaken, HandingOver
 from inbox.services.rights import Rights
 from inbox.services.waiting import Waiting
 
@@ -57,13 +61,24 @@ _TOO_FAST: Final = frozenset({"app", "waba", "number"})
 """What is throttled when a number sends too fast, alone or with others: it slows down."""
 
 
+class Accepted(NamedTuple):
+    """A message that is stored. `is_prompt`: just now, and it is sent as soon as its turn comes."""
+
+    account_id: AccountId
+    message_id: MessageId
+    is_prompt: bool
+
+
 class Outbound:
     """The one way out, for people, the bot and the API."""
 
-    def __init__(self, database: Database, rights: Rights, sender: Sender, events: Events, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, rights: Rights, sender: Sender, events: Events, clock: Clock, files: HandingOver
+    ) -> None:
         self._database = database
         self._rights = rights
         self._sender = sender
+        self._files = files
         self._events = events
         self._now = clock
         self._waiting = Waiting()
@@ -78,12 +93,14 @@ class Outbound:
         *,
         key: str | None,
         reply_to: MessageId | None = None,
-    ) -> tuple[AccountId, MessageId]:
+        send_at: datetime | None = None,
+    ) -> Accepted:
         """Stores a person's message as `pending` and queues it; `key` makes repetitions harmless.
 
-        Raises `ConversationNotFound`, `PermissionDenied`, `IdempotencyKeyReused`, and `Invalid` or `ReactionRefused`
-        for a message that cannot be quoted or reacted to. A refusal that the operator must see
-        is stored as a failed message: its outcome then says why.
+        With `send_at`, in UTC, it is queued at that time. Raises `ConversationNotFound`, `PermissionDenied`,
+        `IdempotencyKeyReused`, `TooManyScheduled`, and `Invalid` or `ReactionRefused` for a message that cannot be
+        quoted, reacted to, or sent then. A refusal that the operator must see is stored as a failed message: its
+        outcome then says why.
         """
         account_id = await self._rights.account_of(actor, conversation_id)
         actor.require(Permission.MESSAGES_SEND, account_id, ConversationNotFound)
@@ -91,6 +108,7 @@ class Outbound:
         async with self._database.transaction() as tx:
             conversation = await tx.conversations.lock(account_id, conversation_id)
             now = self._now()
+            until = expiry(conversation, content, now) if send_at is None else planned(content, send_at, now)
             new = NewMessage(
                 id=MessageId(uuid7()),
                 account_id=account_id,
@@ -99,11 +117,12 @@ class Outbound:
                 author=Author.HUMAN,
                 author_id=actor.user_id,
                 at=now,
-                expires_at=expiry(conversation, content, now),
+                expires_at=until,
                 client_id=key,
                 by_program=actor.kind is ActorKind.API_KEY,
+                send_at=send_at,
             )
-            return account_id, await self._store(tx, conversation, new, reply_to, can_send=can_send)
+            return await self._store(tx, conversation, new, reply_to, can_send=can_send)
 
     async def _store(
         self,
@@ -113,7 +132,7 @@ class Outbound:
         reply_to: MessageId | None,
         *,
         can_send: bool,
-    ) -> MessageId:
+    ) -> Accepted:
         if new.client_id is not None and new.author_id is not None:
             known = await tx.messages.remember(
                 IdempotencyKey(
@@ -126,21 +145,29 @@ class Outbound:
                 new.id,
             )
             if known is not None:
-                return known
-        await put(tx, conversation, await addressed(tx, new, reply_to), can_send=can_send)
-        return new.id
+                return Accepted(new.account_id, known, is_prompt=False)
+        if new.send_at is not None and new.send_at <= new.at:
+            raise Invalid("body.send_at", "in the future")
+        is_prompt = await put(tx, conversation, await addressed(tx, new, reply_to), can_send=can_send)
+        await attach(tx, new)
+        return Accepted(new.account_id, new.id, is_prompt=is_prompt)
 
-    async def outcome(self, account_id: AccountId, message_id: MessageId, *, within: float) -> Outcome:
+    async def outcome(
+        self, account_id: AccountId, message_id: MessageId, *, within: float, is_prompt: bool = False
+    ) -> Outcome:
         """What became of the message: the final word, or how far it is after `within` seconds.
 
-        A message that was given back to wait is not waited for: throttled, a paused account, an open circuit.
-        While the database does not answer, the message counts as queued: it is stored, an error would say that it is
-        not. Raises `MessageNotFound`.
+        A message for later is not waited for, nor one that was given back to wait: throttled, a paused account, an open
+        circuit.
+        `is_prompt` is what `accept` said a moment ago: there is nothing to see yet. While the database does not answer,
+        the message counts as queued: it is stored, an error would say that it is not. Raises `MessageNotFound`.
         """
-        if within <= 0:
-            return await self._outcome(account_id, message_id)  # a timeout of 0 would cut this very look off
+        if within <= 0:  # a timeout of 0 would cut this very look off
+            return _queued(message_id) if is_prompt else await self._outcome(account_id, message_id)
         try:
             async with asyncio.timeout(within), self._events.subscribe() as signals:
+                if is_prompt:
+                    await _hint(signals, message_id)
                 while True:
                     outcome = await self._outcome(account_id, message_id)
                     if outcome.state not in _UNDER_WAY or outcome.is_postponed:
@@ -153,15 +180,7 @@ class Outbound:
         try:
             outcome = await self._database.queries.outcome(account_id, message_id)
         except _OUTAGE:
-            return Outcome(
-                id=message_id,
-                state=State.QUEUED,
-                is_postponed=False,
-                wamid=None,
-                error_code=None,
-                error_message=None,
-                reason=None,
-            )
+            return _queued(message_id)
         if outcome is None:
             raise MessageNotFound
         return outcome
@@ -175,16 +194,19 @@ class Outbound:
             return await self._give_back(outgoing, lane, _LOOKED_AT_AGAIN)
         fence = _Fence(self._database, outgoing)
         try:
+            ready = await self._files.handed_over(outgoing)
             accepted = await self._sender.send(
                 outgoing.channel,
                 outgoing.to,
-                outgoing.content,
+                ready.content,
                 op=OpId(outgoing.id, outgoing.attempt + 1),
                 fence=fence,
                 reply_to=outgoing.reply_to_wamid,
             )
+        except FileNotTaken as refusal:
+            return await self._failed(outgoing, lane, refusal.error, is_judged=True)
         except InboxError as error:
-            return await self._failed(outgoing, lane, error, may_have_left=fence.is_passed)
+            return await self._failed(outgoing, lane, error, is_judged=fence.is_passed)
         except asyncio.CancelledError:
             # The process stops in the middle of a send: what may have left is unknown, the rest goes back.
             if fence.is_passed:
@@ -205,9 +227,12 @@ class Outbound:
         """WhatsApp may be there again: `most` of the lanes that an outage put off are due now, None is all."""
         await self._database.outbox.hurry(self._waiting.take(most))
 
-    async def _failed(self, outgoing: Outgoing, lane: Lane, error: InboxError, *, may_have_left: bool) -> State:
-        if may_have_left:
+    async def _failed(self, outgoing: Outgoing, lane: Lane, error: InboxError, *, is_judged: bool) -> State:
+        """`is_judged`: it may have left, or WhatsApp refused its file; the class of the error says where it stands."""
+        if is_judged:
             state = await self._settle(_settlement(outgoing, error, lane), lane)
+            if isinstance(error, Refused):
+                await self._files.forget(outgoing)
         else:
             # Nothing can have left, whatever the error is.
             state = await self._give_back(outgoing, lane, _wait_for_nothing(error, lane.retries + 1))
@@ -222,6 +247,18 @@ class Outbound:
     async def _give_back(self, outgoing: Outgoing, lane: Lane, wait: timedelta) -> State:
         await _written(lambda: self._database.outbox.release(outgoing.id, outgoing.token, lane, wait))
         return State.QUEUED
+
+
+def _queued(message_id: MessageId) -> Outcome:
+    return Outcome(
+        id=message_id,
+        state=State.QUEUED,
+        is_postponed=False,
+        wamid=None,
+        error_code=None,
+        error_message=None,
+        reason=None,
+    )
 
 
 async def _written(write: Callable[[], Awaitable[None]]) -> None:
@@ -289,7 +326,7 @@ def _settlement(outgoing: Outgoing, error: InboxError, lane: Lane) -> Settlement
                 settled,
                 state=State.FAILED,
                 error_code=error.graph_code,
-                error_message=FAILURES.get(error.graph_code or 0, str(error)),
+                error_message=sentence(error.graph_code, str(error)),
             )
         case AccountProblem():
             return msgspec.structs.replace(

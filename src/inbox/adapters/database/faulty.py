@@ -199,12 +199,13 @@ class FaultyTransaction:
         self.conversations = inner.conversations
         self.messages: Messages = FaultyMessages(inner.messages, trail)
         self.media_files = inner.media_files
-        self.members = inner.members
-        self.roles = inner.roles
+        self.uploads = inner.uploads
+        self.members, self.roles = inner.members, inner.roles
         self.api_keys = inner.api_keys
         self.bot: Bot = FaultyBot(inner.bot, trail)
         self.local_accounts = inner.local_accounts
         self.replays = inner.replays
+        self.receipts, self.templates = inner.receipts, inner.templates
         self._inner = inner
         self._trail = trail
 
@@ -242,13 +243,16 @@ class FaultyMessages:
         self._inner = inner
         self._trail = trail
 
-    async def queue(self, new: NewMessage) -> None:
+    async def queue(self, new: NewMessage, created: Event | None = None) -> bool:
         await self._trail.hit("tx.queue:before")
-        await self._inner.queue(new)
+        is_prompt = await self._inner.queue(new, created)
         await self._trail.hit("tx.queue:after")
+        return is_prompt
 
-    async def add_failed(self, new: NewMessage, *, reason: str, error_code: int | None, error_message: str) -> None:
-        await self._inner.add_failed(new, reason=reason, error_code=error_code, error_message=error_message)
+    async def add_failed(
+        self, new: NewMessage, created: Event | None = None, *, reason: str, error_code: int | None, error_message: str
+    ) -> None:
+        await self._inner.add_failed(new, created, reason=reason, error_code=error_code, error_message=error_message)
 
     async def remember(self, key: IdempotencyKey, message_id: MessageId) -> MessageId | None:
         return await self._inner.remember(key, message_id)

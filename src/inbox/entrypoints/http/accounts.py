@@ -36,7 +36,11 @@ AppSecret: TypeAlias = Annotated[str, Meta(max_length=256, pattern=r"^[!-~]+$(?!
 
 
 class AccountToCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A number to connect. `app_secret` is needed only for an account of another Meta app than the configured one."""
+    """A number to connect. `app_secret` is needed only for an account of another Meta app than the configured one.
+
+    `read_receipts` tells customers that a message was read, `typing_indicators` that somebody writes. WhatsApp knows
+    the second together with the first only.
+    """
 
     name: Name
     slug: Slug
@@ -46,6 +50,8 @@ class AccountToCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     phone_number: PhoneNumber | None = None
     waba_id: WabaId | None = None
     app_secret: AppSecret | None = None
+    read_receipts: bool = True
+    typing_indicators: bool = True
 
 
 class AccountToChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +66,8 @@ class AccountToChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     verify_token: VerifyToken | UnsetType = UNSET
     app_secret: AppSecret | UnsetType | None = UNSET
     is_active: bool | UnsetType = UNSET
+    read_receipts: bool | UnsetType = UNSET
+    typing_indicators: bool | UnsetType = UNSET
 
 
 class AccountDeleted(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from inbox.entrypoints.http.answers import Done, page
 from inbox.entrypoints.http.parameters import object_id, page_limit, page_size, position
 from inbox.entrypoints.http.problems import SIGNED_IN, documented
 from inbox.ports.views import ConversationItem, ConversationRow
+from inbox.services.composing import Composing
 from inbox.services.conversations import Conversations
 
 REPLY_MODE: Final = "gemini"
@@ -111,7 +112,7 @@ async def switch_bot(
 async def mark_read(
     conversation_id: FromPath[str], actor: NamedDependency[Actor], conversations: FromDishka[Conversations]
 ) -> Done:
-    """Sets `unread_count` to 0. Needs no body."""
+    """Sets `unread_count` to 0. Needs no body. An account with `read_receipts` tells the customer, a moment later."""
     await conversations.mark_read(actor, ConversationId(object_id(conversation_id, ConversationNotFound)))
     return Done()
 
@@ -128,6 +129,25 @@ async def mark_unread(
 ) -> Done:
     """Makes `unread_count` at least 1. Needs no body."""
     await conversations.mark_unread(actor, ConversationId(object_id(conversation_id, ConversationNotFound)))
+    return Done()
+
+
+@post(
+    "/conversations/{conversation_id:str}/typing",
+    status_code=200,
+    permission=Permission.MESSAGES_SEND,
+    responses=documented(*SIGNED_IN, 404),
+)
+@inject
+async def show_typing(
+    conversation_id: FromPath[str], actor: NamedDependency[Actor], composing: FromDishka[Composing]
+) -> Done:
+    """Shows the customer for 25 s that somebody writes, if the account has `typing_indicators` and `read_receipts`.
+
+    To be called while somebody writes, as often as one likes: WhatsApp is told every 20 s at most. What it answers is
+    not waited for. It also marks the customer's messages as read. Needs no body.
+    """
+    await composing.by_person(actor, ConversationId(object_id(conversation_id, ConversationNotFound)))
     return Done()
 
 
@@ -166,5 +186,6 @@ async def find_or_create(
 
 
 conversations_router = Router(
-    "/", route_handlers=[list_conversations, switch_bot, mark_read, mark_unread, set_favorite, find_or_create]
+    "/",
+    route_handlers=[list_conversations, switch_bot, mark_read, mark_unread, show_typing, set_favorite, find_or_create],
 )

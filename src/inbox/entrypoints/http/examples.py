@@ -10,6 +10,7 @@ from inbox.entrypoints.http.examples_admin import ADMIN
 from inbox.entrypoints.http.examples_deliveries import DELIVERIES
 from inbox.entrypoints.http.examples_inbox import INBOX
 from inbox.entrypoints.http.examples_service import SERVICE
+from inbox.entrypoints.http.examples_templates import TEMPLATES
 from inbox.entrypoints.http.examples_values import Example
 
-EXAMPLES: Final[Mapping[str, Example]] = {**INBOX, **ADMIN, **SERVICE, **DELIVERIES}
+EXAMPLES: Final[Mapping[str, Example]] = {**INBOX, **ADMIN, **SERVICE, **DELIVERIES, **TEMPLATES}

@@ -160,6 +160,24 @@ ADMIN: Final[Mapping[str, Example]] = {
         }
     ),
     "admin_monitoring.clear_cache": Example(answer={"status": "cleared"}),
+    "admin_paces.list_paces": Example(
+        answer=[
+            {
+                "account_id": ACCOUNT,
+                "name": "Atelier",
+                "phone_number_id": "106540352242922",
+                "ceiling": 80.0,
+                "rate": 40.0,
+                "slowed_at": "2025-11-25T15:33:54.000000Z",
+                "sent": 1204,
+                "pair_seconds": 6.0,
+                "pair_burst": 45,
+            }
+        ]
+    ),
+    "admin_paces.set_ceiling": Example(
+        request={"ceiling": 1000}, answer={"account_id": ACCOUNT, "ceiling": 1000, "status": "ok"}
+    ),
     "admin_monitoring.queues": Example(
         answer={
             "work": {"ingest": {"waiting": 2, "oldest_seconds": 0.125}},

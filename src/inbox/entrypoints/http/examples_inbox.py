@@ -36,6 +36,8 @@ _ACCOUNT: Final = {
     "slug": "atelier-lyon",
     "phone_number": "+33 4 65 71 00 01",
     "phone_number_id": "109876543210987",
+    "read_receipts": True,
+    "typing_indicators": True,
 }
 _CONVERSATION: Final = {
     "id": CONVERSATION,
@@ -81,6 +83,7 @@ _QUESTION: Final = {
     "content": {"type": "text", "body": "Bonjour, vous êtes ouverts demain ?", "preview_url": False},
     "media_state": None,
     "context": {"forwarded": True},
+    "scheduled_at": None,
 }
 _ANSWER: Final = {
     **_QUESTION,
@@ -174,7 +177,9 @@ INBOX: Final[Mapping[str, Example]] = {
         },
         answer=_ACCOUNT,
     ),
-    "accounts.change_account": Example(request={"name": "Atelier Lyon"}, answer=_ACCOUNT),
+    "accounts.change_account": Example(
+        request={"name": "Atelier Lyon", "read_receipts": False}, answer={**_ACCOUNT, "read_receipts": False}
+    ),
     "accounts.delete_account": Example(answer={"status": "deleted", "account_id": ACCOUNT}),
     "notices.list_account_notices": Example(answer=[_NOTICE]),
     "notices.list_notices": Example(answer=[_NOTICE]),
@@ -186,10 +191,26 @@ INBOX: Final[Mapping[str, Example]] = {
     ),
     "conversations.mark_read": Example(answer=_OK),
     "conversations.mark_unread": Example(answer=_OK),
+    "conversations.show_typing": Example(answer=_OK),
     "conversations.set_favorite": Example(request={"favorite": True}, answer={"status": "ok", "favorite": True}),
     "conversations.switch_bot": Example(
         request={"enabled": True},
         answer={"status": "ok", "conversation": {**_CONVERSATION, "bot_enabled": True}},
+    ),
+    "scheduled.list_scheduled": Example(
+        answer=[
+            {
+                "id": MESSAGE,
+                "conversation_id": CONVERSATION,
+                "scheduled_at": "2025-11-26T08:00:00.000000Z",
+                "timestamp": ANSWERED_AT,
+                "message_type": "text",
+                "content_text": "Votre vélo est prêt.",
+                "content": {"type": "text", "body": "Votre vélo est prêt.", "preview_url": False},
+                "client_id": "bubble-2",
+                "reply_to_wamid": None,
+            }
+        ]
     ),
     "messages.list_messages": Example(answer=[_QUESTION, _ANSWER]),
     "messages.send": Example(
@@ -206,6 +227,19 @@ INBOX: Final[Mapping[str, Example]] = {
     "decisions.cancel": Example(answer={"status": "ok", "id": MESSAGE, "delivery_state": "cancelled"}),
     "decisions.resend": Example(answer={"status": "ok", "id": MESSAGE, "delivery_state": "queued"}),
     "decisions.discard": Example(answer={"status": "ok", "id": MESSAGE, "delivery_state": "cancelled"}),
+    "media.check_media": Example(answer={"status": "ok", "total": 12, "stored": 11, "pending": 1, "lost": 0}),
+    "uploads.upload": Example(
+        answer={
+            "id": "019ab8f4-6d20-7c31-9a55-0c4d8e21b7f3",
+            "account_id": ACCOUNT,
+            "kind": "image",
+            "mime_type": "image/jpeg",
+            "size": 182044,
+            "sha256": "3a1f0c5de2b94786a0d1c2f38b7e6954f1029384756adbcef0918273645afbce",
+            "name": "velo.jpg",
+            "created_at": AT,
+        }
+    ),
     "shortcuts.send_media": Example(
         request={
             "conversation_id": CONVERSATION,

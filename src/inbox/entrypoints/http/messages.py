@@ -21,21 +21,22 @@ from inbox.domain.errors import (
     WhatsAppNotConfigured,
     WindowClosed,
 )
-from inbox.domain.ids import AccountId, ConversationId, MessageId
+from inbox.domain.ids import ConversationId, MessageId
 from inbox.domain.limits import checked
 from inbox.domain.messages import Status
 from inbox.domain.outbound import PUBLIC, State
-from inbox.domain.outgoing import Sendable, uploads
+from inbox.domain.outgoing import Sendable
 from inbox.domain.upstream_errors import Refused, WhatsAppError, WhatsAppUnavailable
 from inbox.entrypoints.http.answers import next_page
 from inbox.entrypoints.http.bodies import read
 from inbox.entrypoints.http.decisions import cancel
 from inbox.entrypoints.http.parameters import id_in_body, object_id, page_limit, page_size, position
 from inbox.entrypoints.http.problems import SIGNED_IN, documented
+from inbox.entrypoints.http.scheduled import SendAt, later
 from inbox.kit.paging import parse_time
 from inbox.ports.views import MessageItem, Outcome
 from inbox.services.conversations import Conversations
-from inbox.services.outbound import Outbound
+from inbox.services.outbound import Accepted, Outbound
 
 SendWait = NewType("SendWait", float)
 """Seconds that a send waits for its outcome."""
@@ -45,13 +46,14 @@ MAX_KEY: Final = 200
 class SendMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`content` is a text, or any content by its `type`. `reply_to_message_id` is the message that it quotes.
 
-    `client_id` is the idempotency key of front ends that set no header.
+    `client_id` is the idempotency key of front ends that set no header. `send_at` is a time in the next 28 days.
     """
 
     conversation_id: Annotated[str, Meta(extra_json_schema={"format": "uuid"})] | None = None
     content: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_TEXT})] | Sendable | None = None
     client_id: Annotated[str, Meta(max_length=MAX_KEY)] | None = None
     reply_to_message_id: Annotated[str, Meta(extra_json_schema={"format": "uuid"})] | None = None
+    send_at: SendAt | None = None
 
 
 class SendAnswer(msgspec.Struct, frozen=True):
@@ -109,7 +111,8 @@ async def send(
 ) -> Response[SendAnswer]:
     """Sends a message: 200 when WhatsApp took it within the wait, 202 while it is on its way.
 
-    Outside of the customer service window only a template can be sent.
+    Outside of the customer service window only a template can be sent. With `send_at` the message waits until then:
+    202 at once, whatever the window is now; at its time it needs an open one, and it counts as written then.
     """
     data = await read(request, SendMessage)
     if not data.conversation_id:
@@ -121,7 +124,8 @@ async def send(
     reply_to = None
     if data.reply_to_message_id is not None:
         reply_to = MessageId(id_in_body(data.reply_to_message_id, "body.reply_to_message_id"))
-    accepted = await outbound.accept(actor, found, content, key=sent_once(request, data.client_id), reply_to=reply_to)
+    key, send_at = sent_once(request, data.client_id), later(data.send_at)
+    accepted = await outbound.accept(actor, found, content, key=key, reply_to=reply_to, send_at=send_at)
     return await outcome_of(accepted, request, outbound, wait)
 
 
@@ -132,18 +136,17 @@ def _content(content: str | Sendable, *, reply_at: str | None) -> Sendable:
 
 def sendable(content: Sendable, *, at: str = "body.content", reply_at: str | None = None) -> Sendable:
     """The content, if it can be sent. Raises `Invalid` with all faults; `at` is where it stands."""
-    checked(content, at=at, reply_at=reply_at)
-    if uploads(content):
-        raise Invalid(at, "files by `media_id` or `link`: uploads cannot be sent yet")
-    return content
+    return checked(content, at=at, reply_at=reply_at)
 
 
 async def outcome_of(
-    accepted: tuple[AccountId, MessageId], request: Request[Any, Any, Any], outbound: Outbound, wait: float
+    accepted: Accepted, request: Request[Any, Any, Any], outbound: Outbound, wait: float
 ) -> Response[SendAnswer]:
     """What became of a message within the wait, if the caller waits at all. Raises its failure."""
     is_async = "respond-async" in request.headers.get("prefer", "")
-    answer = _answer(await outbound.outcome(*accepted, within=0 if is_async else wait))
+    account_id, message_id, is_prompt = accepted
+    within = 0 if is_async else wait
+    answer = _answer(await outbound.outcome(account_id, message_id, within=within, is_prompt=is_prompt))
     if is_async:
         answer.headers["Preference-Applied"] = "respond-async"
     return answer

@@ -174,6 +174,16 @@ def _complete_parameter(parameter: Description) -> None:
 
 
 def _complete_body(operation: Description, handler: HTTPRouteHandler, schemas: Schemas) -> None:
+    if field := handler.opt.get("file_field"):
+        form = {
+            "type": "object",
+            "required": [field],
+            "properties": {field: {"type": "string", "format": "binary"}},
+            "additionalProperties": False,
+        }
+        examples = {"example": {"value": {field: "the bytes of the file"}}}
+        content = {"multipart/form-data": {"schema": form, "examples": examples}}
+        operation["requestBody"] = {"required": True, "content": content}
     if kinds := bodies_of(handler):
         operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": schemas.body(kinds)}}}
 

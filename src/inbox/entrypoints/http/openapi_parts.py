@@ -70,6 +70,7 @@ EXTRA_PARAMETERS: Final[Mapping[str, tuple[Part, ...]]] = {
     "messages.send": (IDEMPOTENCY_KEY, PREFER),
     "shortcuts.send_media": (IDEMPOTENCY_KEY, PREFER),
     "shortcuts.send_interactive": (IDEMPOTENCY_KEY, PREFER),
+    "template_shortcuts.send_template": (IDEMPOTENCY_KEY, PREFER),
     "reactions.react": (IDEMPOTENCY_KEY, PREFER),
     "reactions.take_reaction_back": (IDEMPOTENCY_KEY, PREFER),
     "reactions.add_reaction": (IDEMPOTENCY_KEY, PREFER),
@@ -81,6 +82,8 @@ EXTRA_PARAMETERS: Final[Mapping[str, tuple[Part, ...]]] = {
 REQUIRED_PARAMETERS: Final = {
     ("conversations.list_conversations", "account_id"),
     ("sign_in.token", "grant_type"),
+    ("uploads.upload", "account_id"),
+    ("uploads.upload", "kind"),
 }
 """Parameters whose absence the route itself answers."""
 
@@ -103,14 +106,19 @@ TAG_OF: Final[Mapping[str, str]] = {
     "decisions": "messages",
     "deliveries": "administration",
     "shortcuts": "messages",
+    "scheduled": "messages",
     "bot_profiles": "assistant",
     "admin": "administration",
     "admin_monitoring": "administration",
+    "admin_paces": "administration",
     "api_keys": "administration",
     "audit": "administration",
     "invitations": "administration",
     "notices": "accounts",
     "sign_in": "sign-in",
+    "uploads": "messages",
+    "templates": "accounts",
+    "template_shortcuts": "messages",
     "monitoring": "health",
 }
 """By the file of the route, where it is not called like its tag."""
@@ -127,7 +135,7 @@ MEANINGS: Final[Mapping[int, str]] = {
     409: "Contradicts what is stored.",
     410: "The file is gone.",
     413: "The body or the file is too large.",
-    415: "The body is not declared as JSON.",
+    415: "The body is not declared as what the call takes, mostly JSON.",
     416: "The file has no such part.",
     422: "A value is not accepted; `errors` says where.",
     429: "Too many attempts.",

@@ -14,7 +14,7 @@ _CANONICAL_LENGTH = 36
 
 def object_id(text: str, missing: type[InboxError]) -> UUID:
     """An id. A malformed one is answered like a missing object."""
-    found = _uuid(text)
+    found = uuid_in(text)
     if found is None:
         raise missing
     return found
@@ -31,7 +31,7 @@ def managed_id(actor: Actor, text: str, missing: type[InboxError], *codes: Permi
 
 def id_in_body(text: str, path: str) -> UUID:
     """The id that a body names at `path`. Raises `Invalid` for a malformed one."""
-    found = _uuid(text)
+    found = uuid_in(text)
     if found is None:
         raise Invalid(path, f"an id, in {_CANONICAL_LENGTH} characters")
     return found
@@ -60,7 +60,8 @@ def position(text: str | None, name: str) -> Before | None:
     return found.at, found.id
 
 
-def _uuid(text: str) -> UUID | None:
+def uuid_in(text: str) -> UUID | None:
+    """None for anything that is not written as an id of ours."""
     if len(text) != _CANONICAL_LENGTH or not text.isascii():
         return None
     try:

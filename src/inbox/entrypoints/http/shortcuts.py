@@ -20,8 +20,9 @@ from inbox.domain.outgoing import Sendable
 from inbox.domain.outgoing_files import Audio, Document, FileMessage, Image, Sticker, Video, Voice
 from inbox.domain.outgoing_interactive import Buttons, Interactive, ListMenu, ListSection, ReplyButton, TextHeader
 from inbox.entrypoints.http.messages import QUEUED, SendAnswer, SendWait, outcome_of, sendable, sent_once
-from inbox.entrypoints.http.parameters import object_id
+from inbox.entrypoints.http.parameters import object_id, uuid_in
 from inbox.entrypoints.http.problems import SIGNED_IN, documented
+from inbox.entrypoints.http.scheduled import SendAt, later
 from inbox.kit.paging import format_time
 from inbox.ports.views import Timestamp
 from inbox.services.conversations import Conversations
@@ -36,6 +37,7 @@ _NAMES: Final = {
     "body.button": "body.button_text",
 }
 """The paths of our contents in the words of these bodies."""
+_OF_MEDIA: Final = {"body.content.upload_id": "body.media_id"}
 
 Name = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
 Line = Annotated[str, Meta(max_length=MAX_TEXT)]
@@ -48,12 +50,13 @@ _BARE: Final[Mapping[str, type[Audio | Voice | Sticker]]] = {"audio": Audio, "vo
 
 
 class SendMedia(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A file that WhatsApp has under `media_id`."""
+    """A file that WhatsApp has under `media_id`, or an upload of ours: its `id` stands in the same place."""
 
     conversation_id: Name
     media_type: Literal["image", "video", "audio", "voice", "document", "sticker"]
     media_id: Annotated[str, Meta(max_length=200)]
     caption: Line | None = None
+    send_at: SendAt | None = None
 
 
 class SendInteractive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,6 +70,7 @@ class SendInteractive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     buttons: Annotated[tuple[ReplyButton, ...], Meta(max_length=10)] = ()
     sections: Annotated[tuple[ListSection, ...], Meta(max_length=10)] = ()
     button_text: Line | None = None
+    send_at: SendAt | None = None
 
 
 class FreeWindow(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,9 +103,13 @@ async def send_media(
     outbound: FromDishka[Outbound],
     wait: FromDishka[SendWait],
 ) -> Response[SendAnswer]:
-    """Sends a file that WhatsApp has already."""
+    """Sends a file that WhatsApp has already, or one that was uploaded here."""
     content = sendable(_file(data), at="body")
-    return await _send(actor, data.conversation_id, content, request, outbound, wait)
+    try:
+        return await _send(actor, data, content, request, outbound, wait)
+    except Invalid as error:
+        error.errors = [{**one, "path": _OF_MEDIA.get(one["path"], one["path"])} for one in error.errors]
+        raise
 
 
 @post("/messages/send-interactive", status_code=200, permission=Permission.MESSAGES_SEND, responses=_ANSWERS)
@@ -119,7 +127,7 @@ async def send_interactive(
     except Invalid as error:
         error.errors = [{**one, "path": _NAMES.get(one["path"], one["path"])} for one in error.errors]
         raise
-    return await _send(actor, data.conversation_id, content, request, outbound, wait)
+    return await _send(actor, data, content, request, outbound, wait)
 
 
 @get(
@@ -173,24 +181,26 @@ async def price(
 
 async def _send(
     actor: Actor,
-    conversation_id: str,
+    data: SendMedia | SendInteractive,
     content: Sendable,
     request: Request[Any, Any, Any],
     outbound: Outbound,
     wait: float,
 ) -> Response[SendAnswer]:
-    found = ConversationId(object_id(conversation_id, ConversationNotFound))
-    accepted = await outbound.accept(actor, found, content, key=sent_once(request))
+    found = ConversationId(object_id(data.conversation_id, ConversationNotFound))
+    accepted = await outbound.accept(actor, found, content, key=sent_once(request), send_at=later(data.send_at))
     return await outcome_of(accepted, request, outbound, wait)
 
 
 def _file(data: SendMedia) -> FileMessage:
+    upload_id = uuid_in(data.media_id)  # WhatsApp's ids are digits
+    media_id = data.media_id if upload_id is None else None
     captioned = _WITH_CAPTION.get(data.media_type)
     if captioned is not None:
-        return captioned(media_id=data.media_id, caption=data.caption or None)
+        return captioned(media_id=media_id, upload_id=upload_id, caption=data.caption or None)
     if data.caption:
         raise Invalid("body.caption", f"none: {data.media_type} has no caption")
-    return _BARE[data.media_type](media_id=data.media_id)
+    return _BARE[data.media_type](media_id=media_id, upload_id=upload_id)
 
 
 def _interactive(data: SendInteractive) -> Interactive:

@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from inbox.adapters.database.postgres import paces
 from inbox.adapters.database.postgres.engine import database_errors
 from inbox.domain.accounts import Account, AccountChange, Channel, NewAccount
 from inbox.domain.errors import AccountNotFound
@@ -19,9 +20,10 @@ VERIFY_TOKEN: Final = "verify_token"  # noqa: S105 - the name of a column, and t
 APP_SECRET: Final = "app_secret"  # noqa: S105 - the name of a column
 
 _ADD: Final = text("""
-insert into whatsapp_accounts (id, name, slug, phone_number, phone_number_id, waba_id, is_active,
-                               access_token_sealed, verify_token_sealed, verify_token_digest, app_secret_sealed)
-values (:id, :name, :slug, :phone_number, :phone_number_id, :waba_id, true,
+insert into whatsapp_accounts (id, name, slug, phone_number, phone_number_id, waba_id, is_active, read_receipts,
+                               typing_indicators, access_token_sealed, verify_token_sealed, verify_token_digest,
+                               app_secret_sealed)
+values (:id, :name, :slug, :phone_number, :phone_number_id, :waba_id, true, :read_receipts, :typing_indicators,
         :access_token_sealed, :verify_token_sealed, :verify_token_digest, :app_secret_sealed)
 """)
 
@@ -42,7 +44,10 @@ set phone_number = coalesce(:phone_number, phone_number), phone_number_id = :pho
 where id = :id
 """)
 
-_COLUMNS: Final = "id, name, slug, phone_number, phone_number_id, is_active, paused_at, paused_reason"
+_COLUMNS: Final = (
+    "id, name, slug, phone_number, phone_number_id, is_active, read_receipts, typing_indicators, paused_at, "
+    "paused_reason"
+)
 _GET: Final = text(f"select {_COLUMNS} from whatsapp_accounts where id = :id")  # noqa: S608 - column names of ours
 # Not NO KEY UPDATE: a conversation that begins holds a key share of this row, and has to wait.
 _LOCK: Final = text(f"select {_COLUMNS} from whatsapp_accounts where id = :id for update")  # noqa: S608
@@ -50,6 +55,7 @@ _LOCK: Final = text(f"select {_COLUMNS} from whatsapp_accounts where id = :id fo
 _WRITTEN: Final = (
     *("name", "slug", "phone_number", "phone_number_id", "waba_id", "is_active"),
     *("access_token_sealed", "verify_token_sealed", "verify_token_digest", "app_secret_sealed"),
+    *("read_receipts", "typing_indicators"),
 )
 _ASSIGNMENTS: Final = ",\n    ".join(
     f"{column} = case when '{column}' = any(cast(:named as text[])) then :{column} else {column} end"
@@ -88,6 +94,8 @@ class PostgresAccounts:
             "name": new.name,
             "slug": new.slug,
             "app_secret_sealed": self._sealed(account_id, APP_SECRET, new.app_secret),
+            "read_receipts": new.read_receipts,
+            "typing_indicators": new.typing_indicators,
             **self._values(account_id, new),
         }
         with database_errors():
@@ -130,6 +138,9 @@ class PostgresAccounts:
         for statement in (_REMOVE_ROLES, _REMOVE_OVERRIDES, _REMOVE):
             await self._connection.execute(statement, {"id": account_id})
         return True
+
+    async def set_ceiling(self, account_id: AccountId, ceiling: float) -> float:
+        return await paces.set_ceiling(self._connection, account_id, ceiling)
 
     async def channel(self, account_id: AccountId) -> Channel:
         row = (await self._connection.execute(_CHANNEL, {"id": account_id})).one_or_none()

@@ -14,6 +14,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inbox.adapters.database.postgres.lanes import ENQUEUE_TIMERS
+from inbox.adapters.database.postgres.windows import REFUSED_AT
 from inbox.domain.content import Call, Media, message_type, opens_window, preview, rank
 from inbox.domain.conversations import WINDOW
 from inbox.domain.ids import uuid7
@@ -107,17 +108,20 @@ from held h where m.id = h.stored and h.is_better
 returning h.id, m.id as stored
 """)
 
-_COUNT: Final = text("""
+# Whoever wrote before WhatsApp said that the window is closed did not open it.
+_COUNT: Final = text(f"""
 update conversations c
 set unread_count = c.unread_count + u.unread, updated_at = greatest(c.updated_at, u.newest), status = 'open',
     last_inbound_at = greatest(c.last_inbound_at, u.news), epoch = c.epoch + u.echoes,
-    window_expires_at = greatest(c.window_expires_at, u.opened + :window)
+    window_expires_at = case
+      when c.window_expires_at is not null then greatest(c.window_expires_at, u.opened + :window)
+      when u.opened > coalesce({REFUSED_AT}, '-infinity') then u.opened + :window end
 from unnest(cast(:ids as uuid[]), cast(:unread as int[]), cast(:echoes as int[]), cast(:newest as timestamptz[]),
             cast(:news as timestamptz[]), cast(:opened as timestamptz[]))
   u(id, unread, echoes, newest, news, opened)
 where c.id = u.id
 returning c.id, c.account_id, c.unread_count, c.updated_at, c.window_expires_at, c.bot_enabled
-""").bindparams(window=WINDOW)
+""").bindparams(window=WINDOW)  # noqa: S608 - constants of ours
 
 _FILES: Final = text("""
 insert into media_files (message_id, account_id, media_id, expected_sha256, expires_at)

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from inbox.adapters.database.postgres import identities
 from inbox.adapters.database.postgres.engine import database_errors
 from inbox.adapters.database.postgres.identities import Sighting
+from inbox.adapters.database.postgres.own_secrets import PORTFOLIO
 from inbox.adapters.database.postgres.times import shown
 from inbox.domain.access import Reach
 from inbox.domain.contacts import Address
@@ -37,7 +38,7 @@ from conversations where id = :id and account_id = :account_id for update
 
 _FIND: Final = text("select id from conversations where account_id = :account_id and client_number = :key")
 
-_PORTFOLIO: Final = text("select coalesce(portfolio_id, '') from whatsapp_accounts where id = :account_id")
+_PORTFOLIO: Final = text(f"select {PORTFOLIO} from whatsapp_accounts a where id = :account_id")  # noqa: S608 - of ours
 
 # Old rows may hold two conversations of one contact: the one with its number counts.
 _FIND_OF: Final = text("""
@@ -76,10 +77,6 @@ where c.id = :id and (c.account_id = any(:accounts)) <> :everywhere
 returning {ROW_COLUMNS}
 """)  # noqa: S608 - column names of ours
 
-_RAISE_EPOCH: Final = text("""
-update conversations set epoch = epoch + 1 where id = :id and account_id = :account_id returning id
-""")
-
 _HAND_OVER: Final = text("""
 update conversations
 set handed_over_at = :now, handover_reason = :reason, bot_enabled = bot_enabled and not :switch_off
@@ -94,15 +91,6 @@ set handed_over_at = case when bot_enabled then null else handed_over_at end,
 where id = :id and account_id = :account_id
 returning id
 """)
-
-_TOUCH: Final = text("""
-update conversations
-set updated_at = greatest(updated_at, :at),
-    bot_last_reply_at = case when :by_bot then greatest(bot_last_reply_at, :at) else bot_last_reply_at end
-where id = :id and account_id = :account_id
-returning id
-""")
-
 
 _PREFERENCES: Final = msgspec.json.Decoder(dict[str, str])
 
@@ -172,9 +160,6 @@ class PostgresConversations:
     ) -> ConversationRow:
         return row_of(await self._row(_SWITCH, account_id, conversation_id, enabled=enabled))
 
-    async def raise_epoch(self, account_id: AccountId, conversation_id: ConversationId) -> None:
-        await self._row(_RAISE_EPOCH, account_id, conversation_id)
-
     async def hand_over(
         self, account_id: AccountId, conversation_id: ConversationId, reason: str, now: datetime, *, switch_off: bool
     ) -> None:
@@ -183,11 +168,6 @@ class PostgresConversations:
     async def take_back(self, account_id: AccountId, conversation_id: ConversationId) -> None:
         """Without effect while the bot is switched off: then nobody but a person can go on."""
         await self._row(_TAKE_BACK, account_id, conversation_id)
-
-    async def touch(
-        self, account_id: AccountId, conversation_id: ConversationId, at: datetime, *, by_bot: bool = False
-    ) -> None:
-        await self._row(_TOUCH, account_id, conversation_id, at=at, by_bot=by_bot)
 
     async def _row(
         self,

@@ -1,4 +1,6 @@
-"""Tables of what Meta tells beside messages: identities, reactions, amendments, preferences, notices, files.
+"""Tables of what Meta tells beside messages: identities, reactions, amendments, preferences, notices, files, templates.
+
+Files of ours too, which go the other way.
 
 Importing this module completes `tables.metadata`.
 """
@@ -15,6 +17,7 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
     text,
 )
@@ -115,6 +118,7 @@ media_files: Final = Table(
     moment_now("created_at"),
     moment("expires_at", nullable=False),
     moment("finished_at"),
+    Column("upload_id", Uuid),
     CheckConstraint("state in ('pending', 'stored', 'expired', 'refused', 'failed')", name="state"),
     Index("media_files_open", "created_at", postgresql_where=text("state in ('pending', 'failed')")),
 )
@@ -125,4 +129,61 @@ media_failures: Final = Table(
     reference("account_id", "whatsapp_accounts.id", on_delete="CASCADE"),
     moment("at", nullable=False),
     Index("media_failures_account", "account_id", "at"),
+)
+
+uploads: Final = Table(
+    "uploads",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("account_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'pending'")),
+    Column("name", Text),
+    Column("mime_type", Text),
+    Column("size", BigInteger),
+    Column("sha256", LargeBinary),
+    Column("created_by", Uuid, nullable=False),
+    moment_now("created_at"),
+    moment("used_at"),
+    Column("media_id", Text),
+    Column("media_number", Text),
+    moment("media_expires_at"),
+    CheckConstraint("kind in ('image', 'video', 'audio', 'voice', 'document', 'sticker')", name="kind"),
+    CheckConstraint("state in ('pending', 'stored', 'removed')", name="state"),
+    Index("uploads_unused", "created_at", postgresql_where=text("used_at is null")),
+)
+
+message_templates: Final = Table(
+    "message_templates",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    reference("account_id", "whatsapp_accounts.id", on_delete="CASCADE"),
+    Column("waba_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("meta_id", Text),
+    Column("parameter_format", Text),
+    Column("status", Text),
+    moment("status_at"),
+    Column("reason", Text),
+    Column("details", Text),
+    Column("quality", Text),
+    moment("quality_at"),
+    Column("category", Text),
+    moment("category_at"),
+    Column("components", JSONB),
+    moment("components_at"),
+    moment_now("created_at"),
+    moment("seen_at"),
+    UniqueConstraint("account_id", "waba_id", "name", "language"),
+)
+
+template_syncs: Final = Table(
+    "template_syncs",
+    metadata,
+    Column("account_id", ForeignKey("whatsapp_accounts.id", ondelete="CASCADE"), primary_key=True),
+    Column("waba_id", Text, nullable=False),
+    moment("synced_at"),
+    moment_now("due_at"),
+    count("failures"),
 )

@@ -7,15 +7,18 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import text
 
+from inbox.adapters.database.postgres import paces
 from inbox.adapters.database.postgres.reading import AnyRow, Reader
 from inbox.domain.audit import Action
 from inbox.domain.ids import AccountId
+from inbox.domain.pacing import STANDARD, PairLimit
 from inbox.ports.deliveries import DISCARDED
 from inbox.ports.monitoring import (
     LIVE_SECONDS,
     MOST_COUNTED,
     DeliveryQueue,
     LiveProcess,
+    NumberPace,
     Process,
     ProcessKind,
     ProcessReport,
@@ -28,8 +31,20 @@ _REPORT_SECONDS: Final = 2.0
 _OTHERS_SECONDS: Final = 0.5
 _SWEPT: Final = 20
 _MOST_SILENT: Final = 1_000
+"""Numbers of one answer."""
 
 # Who comes back after a long pause may find its row deleted, and gets it again; it never deletes its own.
+_PACES: Final = text(f"""
+select a.id as account_id, a.name, a.phone_number_id, coalesce(p.ceiling, {STANDARD})::float8 as ceiling,
+       {paces.rate("p", "now()")} as rate, p.learned_at as slowed_at, coalesce(p.taken, 0) as sent,
+       coalesce(extract(epoch from p.pair_every), :pair_seconds)::float8 as pair_seconds,
+       coalesce(p.pair_burst, cast(:pair_burst as int)) as pair_burst
+from whatsapp_accounts a left join number_paces p on p.account_id = a.id
+order by a.name, a.id limit :most
+""").bindparams(  # noqa: S608 - constants of ours
+    pair_seconds=PairLimit().every.total_seconds(), pair_burst=PairLimit().burst, most=_MOST_SILENT
+)
+
 _REPORT: Final = text("""
 with gone as (
   select id from processes where seen_at < now() - cast(:gone_after as interval) and id <> :id
@@ -174,6 +189,9 @@ class PostgresOperations:
             )
             for row in await self._read.rows(_SILENT)
         ]
+
+    async def paces(self) -> list[NumberPace]:
+        return [NumberPace(**row._asdict()) for row in await self._read.rows(_PACES)]
 
     async def sends(self) -> SendQueue:
         (row,) = await self._read.rows(_SENDS)

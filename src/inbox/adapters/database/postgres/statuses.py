@@ -5,22 +5,28 @@ whole history of the message, so the order in which statuses arrive cannot matte
 conversations must be locked already, if they are needed at all; here come messages, history, lanes, outbox.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
+import structlog
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inbox.adapters.database.postgres import reactions
 from inbox.adapters.database.postgres.lanes import NUDGE
 from inbox.domain.events import Event, MessageSettled, Signal, WorkWaiting
+from inbox.domain.failure_texts import logged
+from inbox.domain.graph_errors import OPEN_ENDED
 from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.domain.inbound import InboundStatus
 from inbox.domain.messages import FAILURES, FROM_META, RANK, Status
 from inbox.domain.outbound import OpId, State, Step, after
 from inbox.domain.work import WorkKind
+from inbox.kit.redaction import scrub
+
+_log = structlog.stdlib.get_logger("inbox.statuses")
 
 _ECHOES: Final = {
     Status.SENT: Step.ECHO_SENT,
@@ -113,9 +119,13 @@ with word as (
          case when r.shown = 'failed' then coalesce(why.error_message, m.error_message) end as error_message
   from ranked r join messages m on m.id = r.id
   left join lateral (
-    select s.error_code, coalesce(f.said, s.error_title, s.error_details) as error_message
+    select s.error_code,
+           coalesce(f.said || case when f.is_open and s.error_details is not null
+                              then ' (' || left(s.error_details, 300) || ')' else '' end,
+                    s.error_title, s.error_details) as error_message
     from message_statuses s
-    left join unnest(cast(:codes as int[]), cast(:sayings as text[])) f(code, said) on f.code = s.error_code
+    left join unnest(cast(:codes as int[]), cast(:sayings as text[]), cast(:opens as boolean[])) f(code, said, is_open)
+      on f.code = s.error_code
     where s.message_id = r.id and s.status = 'failed' order by s.occurred_at, s.error_code, s.id limit 1
   ) why on r.failed_at is not null
 )
@@ -136,6 +146,7 @@ returning m.id, m.account_id, m.conversation_id, m.status, m.wa_message_id, m.er
     ranks=[RANK[status] for status in FROM_META.values()],
     codes=list(FAILURES),
     sayings=list(FAILURES.values()),
+    opens=[code in OPEN_ENDED for code in FAILURES],
     overruled=[state.value for state in _OVERRULED],
 )
 
@@ -223,6 +234,7 @@ async def hear(connection: AsyncConnection, statuses: Sequence[InboundStatus], o
         await connection.execute(_LEARN, {"ids": list(learned), "wamids": list(learned.values())})
     rows = (await connection.execute(_KEEP, _rows(statuses, targets))).all()
     kept = {(row.wamid, row.status) for row in rows}
+    _log_failures(pairs, kept)
     new = {target.id for target, status in pairs if (status.wamid, status.status) in kept}
     waiting = learned.keys() | ({target.id for target, _ in pairs} - new)
     touched = new | learned.keys() | (await adopt(connection, waiting) if waiting else set())
@@ -231,6 +243,13 @@ async def hear(connection: AsyncConnection, statuses: Sequence[InboundStatus], o
     doubles = [_doubled(t, s) for t, s in pairs if t.is_other(s) and (s.wamid, s.status) in kept]
     news = _news(zip(targets, statuses, strict=True), rows)
     return Heard(new=news, events=events + doubles, signals=signals)
+
+
+def _log_failures(pairs: Iterable[tuple[_Target, InboundStatus]], kept: Collection[tuple[str, str]]) -> None:
+    for target, status in pairs:
+        if status.status == Status.FAILED and (status.wamid, status.status) in kept:
+            said = logged("whatsapp_rejected", status.error_code)
+            _log.warning("message_failed", message_id=str(target.id), graph_code=status.error_code, said=said)
 
 
 def _news(pairs: Iterable[tuple[_Target | None, InboundStatus]], kept: Iterable[Row[Any]]) -> list[NewStatus]:
@@ -265,8 +284,9 @@ async def show(
     nudged = (await connection.execute(NUDGE, {"kind": WorkKind.SEND.value, "keys": lanes})).rowcount if lanes else 0
     moved = {row.id: row for row in (await connection.execute(_ECHO, {"ids": ids})).all()}
     events = [changed(row, moved[row.id].state if row.id in moved else None) for row in shown]
-    tapped = [row.id for row in shown if row.message_type == "reaction" and row.status != Status.FAILED]
-    events += await reactions.taken(connection, tapped)
+    tapped = {row.id: row.status for row in shown if row.message_type == "reaction"}
+    events += await reactions.taken(connection, [one for one, seen in tapped.items() if seen != Status.FAILED])
+    events += await reactions.withdrawn(connection, [one for one, seen in tapped.items() if seen == Status.FAILED])
     signals: list[Signal] = [MessageSettled(MessageId(row.id)) for row in moved.values() if row.was in _OPEN]
     return events, signals + ([WorkWaiting(WorkKind.SEND)] if nudged else [])
 
@@ -298,8 +318,8 @@ def _rows(statuses: Sequence[InboundStatus], targets: Sequence[_Target | None]) 
         "statuses": [status.status for status in statuses],
         "times": [status.occurred_at for status in statuses],
         "codes": [status.error_code for status in statuses],
-        "titles": [status.error_title for status in statuses],
-        "details": [status.error_details for status in statuses],
+        "titles": [status.error_title and scrub(status.error_title) for status in statuses],
+        "details": [status.error_details and scrub(status.error_details) for status in statuses],
         "pricings": [bytes(status.pricing).decode() if status.pricing else None for status in statuses],
         "recipients": [status.recipient for status in statuses],
     }

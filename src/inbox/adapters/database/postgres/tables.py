@@ -87,6 +87,8 @@ whatsapp_accounts: Final = Table(
     Column("app_secret_sealed", LargeBinary),
     Column("portfolio_id", Text),
     moment("last_webhook_at"),
+    flag("read_receipts", default="true"),
+    flag("typing_indicators", default="true"),
     Index("whatsapp_accounts_verify_token_digest", "verify_token_digest"),
 )
 

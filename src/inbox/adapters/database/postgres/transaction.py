@@ -26,8 +26,11 @@ from inbox.adapters.database.postgres.outbox import PostgresOutbox
 from inbox.adapters.database.postgres.queries import PostgresQueries
 from inbox.adapters.database.postgres.queries_team import PostgresTeam
 from inbox.adapters.database.postgres.reading import Reader
+from inbox.adapters.database.postgres.receipts import PostgresReceipts
 from inbox.adapters.database.postgres.retention import PostgresRetention
 from inbox.adapters.database.postgres.roles import PostgresRoles
+from inbox.adapters.database.postgres.templates import PostgresTemplates
+from inbox.adapters.database.postgres.uploads import PostgresUploads
 from inbox.domain.audit import AuditEntry
 from inbox.domain.errors import CommitUnknown, DatabaseTimeout
 from inbox.domain.events import Event, Signal, WorkWaiting
@@ -41,6 +44,7 @@ from inbox.ports.events import Events
 from inbox.ports.local_accounts import LocalAccounts
 from inbox.ports.monitoring import Operations
 from inbox.ports.queries import Queries
+from inbox.ports.receipts import ReadReceipts
 from inbox.ports.records import Applied, InboundBatch
 from inbox.ports.repositories import (
     Accounts,
@@ -54,6 +58,8 @@ from inbox.ports.repositories import (
     Roles,
 )
 from inbox.ports.team import Team
+from inbox.ports.templates import StoredTemplates
+from inbox.ports.uploads import Uploads
 
 
 class PostgresTransaction:
@@ -65,12 +71,15 @@ class PostgresTransaction:
         self.conversations: Conversations = PostgresConversations(connection)
         self.messages: Messages = PostgresMessages(connection)
         self.media_files: MediaFiles = PostgresMediaFiles(connection)
+        self.uploads: Uploads = PostgresUploads(connection)
         self.members: Members = PostgresMembers(connection)
         self.roles: Roles = PostgresRoles(connection)
         self.api_keys: ApiKeys = PostgresApiKeys(connection)
         self.bot: Bot = PostgresBot(connection)
         self.local_accounts: LocalAccounts = PostgresLocalAccounts(connection, sealer)
         self.replays: Replays = PostgresReplays(connection)
+        self.receipts: ReadReceipts = PostgresReceipts(connection, sealer)
+        self.templates: StoredTemplates = PostgresTemplates(connection)
         self.signals: list[Signal] = []
         self._connection = connection
         self._events: list[Event] = []
@@ -158,9 +167,12 @@ class PostgresDatabase:
         self._counted = counted
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Webhooks can be stored and messages sent inside. Entered once, by main, never in a transaction."""
-        async with self._outbox.running(), self._deliveries.running():
+    async def running(self, *, auto_resend: bool = False) -> AsyncIterator[None]:
+        """Webhooks can be stored and messages sent inside. Entered once, by main, never in a transaction.
+
+        `auto_resend` is for the outbox.
+        """
+        async with self._outbox.running(auto_resend=auto_resend), self._deliveries.running():
             yield
 
     @asynccontextmanager

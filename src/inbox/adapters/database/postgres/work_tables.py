@@ -102,6 +102,7 @@ lanes: Final = Table(
     moment("pair_at"),
     Column("pair_refusals", SmallInteger, nullable=False, server_default=text("0")),
     Index("lanes_due", "kind", "due", postgresql_where=text("ver > done and parked is null")),
+    Index("lanes_over", "due", postgresql_where=text("kind = 'media' and ver = done")),
     Index("lanes_sends", "account_id", "priority", "due", postgresql_where=text(f"{_OPEN_SENDS} and attempts = 0")),
     Index("lanes_send_suspects", "due", postgresql_where=text(f"{_OPEN_SENDS} and attempts > 0")),
     postgresql_with={"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.02, "autovacuum_vacuum_threshold": 500},
@@ -121,6 +122,16 @@ number_paces: Final = Table(
     CheckConstraint("ceiling between 1 and 10000", name="ceiling"),
     CheckConstraint("pair_every >= interval '0' and pair_burst >= 1", name="pair"),
     postgresql_with={"fillfactor": 50},
+)
+
+read_receipts: Final = Table(
+    "read_receipts",
+    metadata,
+    Column("conversation_id", ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True),
+    reference("account_id", "whatsapp_accounts.id", on_delete="CASCADE"),
+    Column("wamid", Text, nullable=False),
+    Column("sent_at", DateTime(timezone=True), nullable=False),
+    moment_now("wanted_at"),
 )
 
 message_statuses: Final = Table(
@@ -148,6 +159,7 @@ message_statuses: Final = Table(
         unique=True,
     ),
     Index("message_statuses_parked", "wamid", postgresql_where=text("message_id is null")),
+    Index("message_statuses_parked_at", "received_at", postgresql_where=text("message_id is null")),
     Index("message_statuses_message", "message_id"),
 )
 
@@ -175,10 +187,13 @@ outbox: Final = Table(
     moment_now("created_at"),
     moment_now("updated_at"),
     Column("traceparent", Text),
+    moment("send_at"),
+    Column("priority", SmallInteger),
+    Column("auto_resends", SmallInteger, nullable=False, server_default=text("0")),
     UniqueConstraint("turn_id", "part"),
     CheckConstraint(
         "state in ('queued', 'claimed', 'wire', 'accepted', 'sent', 'delivered', 'read', 'failed', 'unknown', "
-        "'unconfirmed', 'expired', 'cancelled')",
+        "'unconfirmed', 'expired', 'cancelled', 'scheduled')",
         name="state",
     ),
     Index(
@@ -192,6 +207,8 @@ outbox: Final = Table(
     Index("outbox_unknown", "unknown_until", postgresql_where=text("state = 'unknown'")),
     Index("outbox_unconfirmed", "updated_at", postgresql_where=text("state = 'unconfirmed'")),
     Index("outbox_accepted", "account_id", "updated_at", postgresql_where=text("state = 'accepted'")),
+    Index("outbox_scheduled", "send_at", postgresql_where=text("state = 'scheduled'")),
+    Index("outbox_scheduled_for", "conversation_id", "send_at", postgresql_where=text("state = 'scheduled'")),
 )
 
 idempotency_keys: Final = Table(
