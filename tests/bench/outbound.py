@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import json
 import os
+import random
 import signal
 import statistics
 import sys
@@ -44,8 +45,8 @@ _WORKERS: Final = 3
 _WITHIN: Final = 180.0
 _PAGE: Final = 10_000
 _LOOK_EVERY: Final = 0.5
-_PAUSE: Final = 0.05
-"""Seconds between two sends of one client: a desk, not a flood."""
+_PAUSE: Final = 0.1
+"""Seconds between two sends of one client, on average: desks, not a flood, and nobody keeps step with anybody."""
 
 
 class World(NamedTuple):
@@ -120,6 +121,7 @@ async def _called(url: str, headers: dict[str, str], bodies: Sequence[object], s
     took: list[float] = []
 
     async def client(number: int, session: aiohttp.ClientSession) -> None:
+        pauses = random.Random(number)  # noqa: S311 - no secret
         for n in range(_WARM_UP + _EACH_CLIENT):
             begun = time.perf_counter()
             async with session.post(url, json=bodies[(number * _EACH_CLIENT + n) % len(bodies)]) as answer:
@@ -128,7 +130,7 @@ async def _called(url: str, headers: dict[str, str], bodies: Sequence[object], s
                 raise SystemExit(f"{url} answered {answer.status}: {said}")
             if n >= _WARM_UP:
                 took.append(time.perf_counter() - begun)
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(pauses.expovariate(1 / _PAUSE))
 
     async with aiohttp.ClientSession(headers=headers) as session, asyncio.TaskGroup() as group:
         for number in range(_CLIENTS):
