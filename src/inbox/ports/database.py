@@ -46,7 +46,8 @@ class Deliveries(Protocol):
     async def store(self, body: bytes, lane: str) -> None:
         """Returning means that this body is committed. A body that is there already is not stored twice.
 
-        Concurrent callers share a commit. At most 3 s; raises `Overloaded` when the bounded queue is full.
+        Concurrent callers share a commit, which takes at most 3 s; how long to wait for it is theirs to say. Raises
+        `Overloaded` when the bounded queue is full.
         """
         ...
 

@@ -1,6 +1,5 @@
 """Raw webhook bodies: the commit that stands behind every 200 that Meta gets."""
 
-import asyncio
 import hashlib
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -88,7 +87,6 @@ class PostgresDeliveries:
         self._engine = autocommit(engine)
         self._intake = autocommit(intake)
         self._events = events
-        self._within = within
         self._coalescer: Coalescer[_Item, None] = Coalescer(
             self._flush,
             on_timeout=DatabaseTimeout,
@@ -102,12 +100,8 @@ class PostgresDeliveries:
         return self._coalescer.running()
 
     async def store(self, body: bytes, lane: str) -> None:
-        """If the caller leaves, its batch goes on without it."""
-        try:
-            async with asyncio.timeout(self._within):
-                await self._coalescer.add(_Item(body, lane, hashlib.sha256(body).digest(), tracing.current()))
-        except TimeoutError as error:
-            raise DatabaseTimeout from error
+        """If the caller leaves, its batch goes on without it. A batch has its time; waiting for one is the caller's."""
+        await self._coalescer.add(_Item(body, lane, hashlib.sha256(body).digest(), tracing.current()))
 
     async def read(self, lanes: Sequence[Lane], limit: int) -> list[Delivery]:
         """A page holds about `PAGE_BYTES` at most; a lane with open deliveries stays open when it is finished."""
