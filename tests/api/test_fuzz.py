@@ -16,7 +16,7 @@ from inbox.ports.identity import Client, SignIn
 from member_builders import a_user, give_role
 
 CONFIG = Path(__file__).parent / "schemathesis.toml"
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "4"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "3"))
 """Generated requests per operation, beside those of the examples and of the edges of each value."""
 SEED = os.environ.get("FUZZ_SEED", "7")
 MINUTES = 5 if EXAMPLES < 100 else 120

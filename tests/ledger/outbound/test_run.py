@@ -6,7 +6,7 @@ from ledger.fleet import Pace
 from .run import Form, play
 
 SMALL = Form(
-    sends=300,
+    sends=200,
     conversations=100,
     rate=60,
     pace=Pace(kills=2, restarts=1, every=1.5, webs=0.3, ends=True),
