@@ -27,9 +27,11 @@ with looked as materialized (
   select id, done_at, reason from deliveries
   where state = 'done' and (done_at, id) > (:done_at, :id) and done_at < now() - cast(:age as interval)
   order by done_at, id limit :look
+), undecided as materialized (
+  select q.delivery_id from looked l join quarantined_items q on q.delivery_id = l.id
 ), old as (
   select d.id from looked l join deliveries d on d.id = l.id
-  where l.reason = '{DISCARDED}' or not exists (select from quarantined_items q where q.delivery_id = l.id)
+  where l.reason = '{DISCARDED}' or l.id not in (select delivery_id from undecided)
   limit :limit for update of d skip locked
 ), removed as (
   delete from deliveries using old where deliveries.id = old.id returning 1
