@@ -156,7 +156,7 @@ def test_a_spoiled_example_is_judged_and_never_surprises(body: Json, before: byt
 def test_any_value_of_any_field_is_read_or_kept(field: str, value: object) -> None:
     body = json.dumps(an_envelope(value, field=field)).encode()
     assert_unsurprised(body)
-    assert len(CODEC.decode(body, RECEIVED_AT)) == 1
+    assert CODEC.decode(body, RECEIVED_AT)  # a list of alerts is as many
 
 
 @given(value=_STRANGE)

@@ -45,7 +45,10 @@ for pid in _server_processes(data):
     os.kill(pid, signal.SIGKILL)
 while _server_processes(data):
     pass
-print(Path(f"/proc/{postmaster}/stat").read_text().rpartition(")")[2].split()[0])
+stat = Path(f"/proc/{postmaster}/stat")
+while stat.read_text().rpartition(")")[2].split()[0] != "Z":
+    pass
+print("Z")
 with start(data) as second:
     print(second.owned, second.query("select number from kept"), first.stop())
 """
