@@ -76,7 +76,7 @@ class Outside:
 
     def wired(self, *, gone: bool = False, gemini_key: str = KEY) -> "Wired":
         urls = dict.fromkeys(self._urls, NOBODY) if gone else self._urls
-        times: dict[str, Any] = {"connect_timeout": 0.2, "read_timeout": 0.3, "total_timeout": 0.4}
+        times: dict[str, Any] = {"connect_timeout": 1.0, "read_timeout": 0.3, "total_timeout": 2.0}
         settings = Settings(
             whatsapp=WhatsApp(graph_url=urls["whatsapp"], media_read_timeout=0.3, **times),
             gemini=Gemini(url=urls["gemini"], **times),

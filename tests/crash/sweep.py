@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from inbox.adapters.database.faulty import POINTS
+from inbox.adapters.database.failpoints import POINTS
 
 from .harness import Verdict, killed_at
 from .oracle import Kind

@@ -26,6 +26,10 @@ REVISIONS = (
     "receipts",
     "scheduled",
     "tidy",
+    "feed",
+    "assignment",
+    "knowledge",
+    "assistant",
 )
 OLD_TABLES = (
     "whatsapp_accounts",

@@ -8,10 +8,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import a_conversation, a_new_message, an_account, execute
+from inbox.adapters.database.failpoints import POINTS, Action, Failpoints, Rule
 from inbox.adapters.database.faulty import (
-    POINTS,
-    Action,
-    Failpoints,
     FaultyBot,
     FaultyDatabase,
     FaultyDeliveries,
@@ -19,7 +17,6 @@ from inbox.adapters.database.faulty import (
     FaultyOutbox,
     FaultyTransaction,
     FaultyWork,
-    Rule,
 )
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.accounts import Channel

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from builders import execute
-from inbox.adapters.database.faulty import Failpoints, FaultyDatabase
+from inbox.adapters.database.failpoints import Failpoints
+from inbox.adapters.database.faulty import FaultyDatabase
 from inbox.domain import bot as rules
 from inbox.domain.bot import CustomField, Profile
 from inbox.domain.content import Choice, Media, MediaKind, Other

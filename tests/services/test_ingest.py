@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.webhook_bodies import CUSTOMER, OTHER_CUSTOMER, a_body, a_message, a_status
 from builders import a_conversation, execute
-from inbox.adapters.database.faulty import Failpoints, FaultyDatabase
+from inbox.adapters.database.failpoints import Failpoints
+from inbox.adapters.database.faulty import FaultyDatabase
 from inbox.domain.accounts import Channel
 from inbox.domain.errors import CommitUnknown, DatabaseTimeout, DatabaseUnavailable, LeaseLost
 from inbox.domain.inbound import InboundMessage

@@ -7,7 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.webhook_bodies import a_body, a_message
 from builders import an_account, execute
-from inbox.adapters.database.faulty import Failpoints, FaultyDatabase
+from inbox.adapters.database.failpoints import Failpoints
+from inbox.adapters.database.faulty import FaultyDatabase
 from inbox.adapters.messaging.cloud_api.codec import CloudApiCodec
 from inbox.domain.errors import (
     DatabaseUnavailable,

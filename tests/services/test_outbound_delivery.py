@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from builders import a_conversation, a_queued_message, an_account, execute
-from inbox.adapters.database.faulty import Failpoints, FaultyDatabase
+from inbox.adapters.database.failpoints import Failpoints
+from inbox.adapters.database.faulty import FaultyDatabase
 from inbox.domain.contacts import Address
 from inbox.domain.errors import CircuitOpen
 from inbox.domain.messages import FAILURES, Author

@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 
 from builders import a_queued_message, execute
-from inbox.adapters.database.faulty import Failpoints, FaultyDatabase
+from inbox.adapters.database.failpoints import Failpoints
+from inbox.adapters.database.faulty import FaultyDatabase
 from inbox.domain.outbound import State
 from inbox.domain.upstream_errors import Refused, TryLater
 from services.delivery_scene import SECOND, Hanging, SlowOutbox, WithOutbox, deliver, due_in, row_of

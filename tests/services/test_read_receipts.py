@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import a_client_number, a_conversation, a_message, an_account, execute
-from inbox.adapters.database.faulty import Failpoints, FaultyDatabase
+from inbox.adapters.database.failpoints import Failpoints
+from inbox.adapters.database.faulty import FaultyDatabase
 from inbox.adapters.events.memory import MemoryEvents
 from inbox.adapters.messaging.fake_receipts import FakeReceipts, Told
 from inbox.domain.access import Actor, Grant, Permission

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from builders import a_queued_message, execute
-from inbox.adapters.database.faulty import Failpoints, FaultyDatabase
+from inbox.adapters.database.failpoints import Failpoints
+from inbox.adapters.database.faulty import FaultyDatabase
 from inbox.domain.content import Text
 from inbox.domain.errors import InboxError
 from inbox.domain.upstream_errors import ModelUnavailable, TryLater

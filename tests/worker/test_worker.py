@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from builders import a_queued_message, execute
-from inbox.adapters.database.faulty import Failpoints, FaultyDatabase
+from inbox.adapters.database.failpoints import Failpoints
+from inbox.adapters.database.faulty import FaultyDatabase
 from inbox.domain.content import Text
 from inbox.domain.errors import LeaseLost
 from inbox.domain.outbound import State

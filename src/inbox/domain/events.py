@@ -41,8 +41,12 @@ class CircuitReset(msgspec.Struct, frozen=True, tag="circuit_reset"):
     name: str
 
 
+class LogGrew(msgspec.Struct, frozen=True, tag="log"):
+    """The event log has new rows."""
+
+
 class Resync(msgspec.Struct, frozen=True, tag="resync"):
     """Hints may have been lost: look at everything again."""
 
 
-Signal: TypeAlias = WorkWaiting | MessageSettled | CacheStale | CircuitReset | Resync
+Signal: TypeAlias = WorkWaiting | MessageSettled | CacheStale | CircuitReset | LogGrew | Resync

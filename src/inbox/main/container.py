@@ -8,7 +8,8 @@ from secrets import token_hex
 
 from dishka import AsyncContainer, Provider, Scope, from_context, make_async_container, provide, provide_all
 
-from inbox.adapters.database.faulty import Failpoints, FaultyDatabase
+from inbox.adapters.database.failpoints import Failpoints
+from inbox.adapters.database.faulty import FaultyDatabase
 from inbox.adapters.database.postgres.engine import Limits, check_durability, connections, create_engine, intake_limits
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.adapters.events.postgres import PostgresEvents

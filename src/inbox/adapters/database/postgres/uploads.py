@@ -81,8 +81,10 @@ with old as (
   select id from uploads
   where used_at is null and (created_at < now() - cast(:age as interval) or state = 'removed')
   order by created_at limit :limit for update skip locked
+), removed as (
+  update uploads u set state = 'removed' from old where u.id = old.id returning u.account_id, u.id, u.created_at
 )
-update uploads u set state = 'removed' from old where u.id = old.id returning u.account_id, u.id
+select account_id, id from removed order by created_at, id
 """)
 
 _REMOVE: Final = text("""
