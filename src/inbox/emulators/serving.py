@@ -35,6 +35,8 @@ ABORT_EXTENSION: Final = "inbox.emulators.abort"
 SHUTDOWN_SECONDS: Final = 2.0
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, zero seconds: close sends RST
 _BACKLOG: Final = 1024
+_LONGEST_LINE: Final = 65_536
+"""Bytes of a URL or a header: more than a text of 1,000 characters, each of twelve bytes, in a query."""
 
 
 class Served(Struct, frozen=True):
@@ -106,7 +108,7 @@ class _Server(web.Server):
     """aiohttp requests in, ASGI calls out. HTTP only: no emulator speaks WebSocket."""
 
     def __init__(self, app: ASGIApp) -> None:
-        super().__init__(self._answer, access_log=None)
+        super().__init__(self._answer, access_log=None, max_line_size=_LONGEST_LINE)
         self._app = app
         self._exchanges: dict[RequestHandler, _Exchange] = {}  # at most one per connection
 

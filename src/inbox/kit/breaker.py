@@ -10,8 +10,8 @@ one is open, `kit/recovery.py` asks the other side whether it lives, and lets th
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, TypeAlias
@@ -77,9 +77,13 @@ class Breakers:
         """
         return _Admission(self._breakers[name], is_failure)
 
-    def heed(self, name: str) -> None:
-        """For calls that are kept off like all others, and whose outcome says nothing. Raises CircuitOpen."""
-        self._breakers[name].heed()
+    def heed(self, name: str) -> AbstractContextManager[bool]:
+        """Around a call that is kept off like all others, and whose outcome says nothing. Entering raises CircuitOpen.
+
+        Such calls close no circuit: while one that is due for a trial waits for it, one of them at a time passes.
+        It gives False.
+        """
+        return self._breakers[name].heed()
 
     def gate(self, name: str) -> Gate:
         """What work that needs this circuit may look at before it begins."""
@@ -132,6 +136,7 @@ class _Breaker:
         self._opened = 0.0
         self._trial_runs = False
         self._trial_begun = 0.0
+        self._heeder_runs = False
         self.is_early = False
         self._early_after = circuit.early_trial
         self._early_from = 0.0
@@ -145,7 +150,7 @@ class _Breaker:
 
     def admit(self) -> int:
         """Let one attempt through and return the generation of states it belongs to, or raise CircuitOpen."""
-        self.heed()
+        self._keep_off()
         if self._context.state == OPENED:
             self._context.set_state(HalfOpenedState())
             self._settle()
@@ -153,12 +158,20 @@ class _Breaker:
             self._trial_runs, self._trial_begun = True, self._clock()
         return self._generation
 
-    def heed(self) -> None:
-        """Raise CircuitOpen while `admit` would; changes nothing."""
-        if self._context.state == OPENED and (remaining := self._remaining()) > 0:
-            self._reject(remaining)
-        if self._context.state == HALF_OPENED and self._trial_runs:
+    @contextmanager
+    def heed(self) -> Iterator[bool]:
+        """Raises CircuitOpen while `admit` would, and while another one runs in a circuit that is not closed."""
+        self._keep_off()
+        if self._context.state == CLOSED:
+            yield False
+            return
+        if self._heeder_runs:
             self._reject(_TRIAL_WAIT)
+        self._heeder_runs = True
+        try:
+            yield False
+        finally:
+            self._heeder_runs = False
 
     def room(self) -> int | None:
         if self._context.state == CLOSED:
@@ -232,6 +245,13 @@ class _Breaker:
             opened_at=self._opened_at,
             rejected_count=self._rejections,
         )
+
+    def _keep_off(self) -> None:
+        """Raises CircuitOpen while nobody may try."""
+        if self._context.state == OPENED and (remaining := self._remaining()) > 0:
+            self._reject(remaining)
+        if self._context.state == HALF_OPENED and self._trial_runs:
+            self._reject(_TRIAL_WAIT)
 
     def _remaining(self) -> float:
         """Seconds until the regular trial of an open circuit."""

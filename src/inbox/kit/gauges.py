@@ -31,6 +31,13 @@ class Connections(msgspec.Struct, frozen=True):
     most: int
 
 
+class Listening(msgspec.Struct, frozen=True):
+    """Who listens to what changes, and for how many seconds a transaction has kept the events from going on."""
+
+    listeners: int
+    held_back: float
+
+
 class Gauges(Collector):
     """The names of guards, pools, circuits and families are fixed by the code: as labels they are few."""
 
@@ -40,6 +47,7 @@ class Gauges(Collector):
         self.databases: dict[str, Callable[[], Connections]] = {}
         self.circuits: Callable[[], Mapping[str, CircuitState]] = dict
         self.cache: Callable[[], CacheStats | None] = lambda: None
+        self.feed: Callable[[], Listening | None] = lambda: None
 
     def describe(self) -> Iterator[Metric]:
         """Nothing is read while this is registered."""
@@ -52,6 +60,11 @@ class Gauges(Collector):
         yield from self._circuits()
         if (stats := self.cache()) is not None:
             yield from _cache(stats)
+        if (listening := self.feed()) is not None:
+            yield GaugeMetricFamily("inbox_event_listeners", "Connections that events go to.", listening.listeners)
+            yield GaugeMetricFamily(
+                "inbox_event_log_held_back_seconds", "So long has a writer kept events waiting.", listening.held_back
+            )
 
     def _calls(self) -> Iterator[Metric]:
         calls = GaugeMetricFamily("inbox_upstream_calls_in_flight", "Calls at this moment.", labels=["name", "state"])

@@ -54,6 +54,7 @@ _SECRETS: Final[tuple[tuple[re.Pattern[str], _Replacement], ...]] = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+"), rf"\1 {HIDDEN}"),
     (re.compile(r"(?<![A-Za-z0-9])eyJ[\w-]{6,}\.[\w-]+(?:\.[\w-]*)?"), HIDDEN),  # JWT
     (re.compile(r"AIza[\w-]{16,}|AQ\.[\w-]{16,}"), HIDDEN),  # keys of Google
+    (re.compile(r"(?<![A-Za-z0-9])sk-[\w-]{16,}"), HIDDEN),  # keys of OpenAI and those who do as it does
     (re.compile(r"EAA[A-Za-z0-9]{12,}"), HIDDEN),  # access tokens of Meta
     (re.compile(r"sha256=[0-9A-Fa-f]{16,}"), f"sha256={HIDDEN}"),
     (re.compile(r"://[^/\s@]+@"), f"://{HIDDEN}@"),
@@ -84,7 +85,7 @@ _PHONES: Final = re.compile(
 
 # One look that spares most strings the long way: nothing below matches without one of these.
 _SUSPICIOUS: Final = re.compile(
-    r"[=@\[]|[\"']\s*:|\d(?:\D{0,2}\d){6}|bearer|basic|DETAIL|eyJ|AIza|AQ\.|EAA|wamid", re.IGNORECASE
+    r"[=@\[]|[\"']\s*:|\d(?:\D{0,2}\d){6}|bearer|basic|DETAIL|eyJ|AIza|AQ\.|sk-|EAA|wamid", re.IGNORECASE
 )
 _HARMLESS: Final = re.compile(
     r"[A-Za-z_.-]{0,14}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"  # words, and UUIDs

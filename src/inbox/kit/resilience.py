@@ -95,10 +95,12 @@ class Guard:
         circuit: str | None = None,
         is_failure: IsFailure | None = provider_failed,
         observe: Callable[[Observation], None] | None = None,
+        elsewhere: tuple[type[InboxError], ...] = (),
     ) -> None:
         """`is_failure` says what counts against `circuit`; with None the circuit is heeded and nothing counts.
 
-        `observe` gets one Observation for each attempt.
+        `observe` gets one Observation for each attempt. After an error of `elsewhere` the next attempt asks somebody
+        else: it loads nobody twice, so it does not need the budget of retries.
         """
         self.name = name
         self.policy = policy
@@ -106,6 +108,7 @@ class Guard:
         self._circuit = circuit
         self._is_failure = is_failure
         self._observe = observe
+        self._elsewhere = elsewhere
         self._slots = asyncio.Semaphore(policy.concurrency)
         self._waiting = 0
         self._running = 0
@@ -146,7 +149,7 @@ class Guard:
             async with scope:
                 await stack.enter_async_context(self._slot())
                 self._budget.called()
-                call = _Call(fn, on_timeout, scope, self.policy, self._budget, self._admission, self._seen)
+                call = _Call(fn, on_timeout, scope, self.policy, self._may_repeat, self._admission, self._seen)
                 if self.policy.attempts == 1:
                     return await call.attempt()
                 return await self._caller(call.wait_before_next, call.attempt)
@@ -173,12 +176,14 @@ class Guard:
             self._running -= 1
             self._slots.release()
 
+    def _may_repeat(self, error: InboxError) -> bool:
+        return isinstance(error, self._elsewhere) or self._budget.spend()
+
     def _admission(self) -> AbstractContextManager[bool]:
         if self._breakers is None or self._circuit is None:
             return nullcontext(enter_result=False)
         if self._is_failure is None:
-            self._breakers.heed(self._circuit)
-            return nullcontext(enter_result=False)
+            return self._breakers.heed(self._circuit)
         return self._breakers.guard(self._circuit, self._is_failure)
 
     def _seen(self, outcome: str, took: float, attempt: int) -> None:
@@ -197,7 +202,7 @@ class _Call(Generic[T]):
         on_timeout: OnTimeout,
         total: asyncio.Timeout,
         policy: Policy,
-        budget: "_Budget",
+        may_repeat: Callable[[InboxError], bool],
         admission: Callable[[], AbstractContextManager[bool]],
         seen: Callable[[str, float, int], None],
     ) -> None:
@@ -205,7 +210,7 @@ class _Call(Generic[T]):
         self._on_timeout = on_timeout
         self._total = total
         self._policy = policy
-        self._budget = budget
+        self._may_repeat = may_repeat
         self._admission = admission
         self._seen = seen
         self._tries = 0
@@ -260,7 +265,7 @@ class _Call(Generic[T]):
         deadline = self._total.when()
         if deadline is None or asyncio.get_running_loop().time() + wait >= deadline:
             return False
-        return max(0.0, wait) if self._budget.spend() else False
+        return max(0.0, wait) if self._may_repeat(error) else False
 
 
 class _Budget:

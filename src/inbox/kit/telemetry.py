@@ -150,6 +150,7 @@ class Metrics:
         for kind in WorkKind:
             self._work.labels(kind.value, "bug")
         self._cache_up = Gauge("inbox_cache_up", "1 while the tier answers.", ["tier"], registry=registry)
+        self._bus_up = Gauge("inbox_bus_up", "1 while other processes are reached.", ["bus"], registry=registry)
         self._count_calls(registry)
         self.pipeline = PipelineMeters(registry)
         self.process = ProcessMeters(registry)
@@ -233,6 +234,10 @@ class Metrics:
     def cache_up(self, tier: str, *, is_up: bool) -> None:
         """A tier of the cache beside the process's own came or went."""
         self._cache_up.labels(tier).set(is_up)
+
+    def bus_up(self, bus: str, *, is_up: bool) -> None:
+        """The bus to the other processes came or went."""
+        self._bus_up.labels(bus).set(is_up)
 
     def render(self) -> tuple[bytes, str]:
         """The page for Prometheus, and its content type."""

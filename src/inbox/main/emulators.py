@@ -1,12 +1,12 @@
-"""The emulators of Meta, Gemini and Supabase Auth as running servers, for `inbox emulator`, the demo and tests."""
+"""The emulators of Meta, models and Supabase Auth as running servers, for `inbox emulator`, the demo and tests."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import msgspec
 
-from inbox.emulators import gemini, supabase_auth
+from inbox.emulators import gemini, openai, supabase_auth
 from inbox.emulators.graph_api.app import create_app as create_graph_api
 from inbox.emulators.graph_api.config import Behaviour, GraphApiConfig
 from inbox.emulators.serving import Served, serve
@@ -19,10 +19,14 @@ class Emulators(msgspec.Struct, frozen=True, kw_only=True):
     graph_api: Served
     gemini: Served
     supabase_auth: Served
+    openai: Served | None = None
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What the emulators are told at the start. Port 0 takes a free one; `ledgers` is a folder for ledger files."""
+    """What the emulators are told at the start. Port 0 takes a free one; `ledgers` is a folder for ledger files.
+
+    There is an OpenAI-compatible model only with `openai_port`.
+    """
 
     callback_url: str
     app_secret: str
@@ -33,14 +37,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     behaviour: Behaviour = Behaviour()
     ports: tuple[int, int, int] = (0, 0, 0)
+    openai_port: int | None = None
     host: str = "127.0.0.1"
     ledgers: Path | None = None
 
 
 @asynccontextmanager
 async def emulating(plan: Plan) -> AsyncIterator[Emulators]:
-    """All three while the block runs. Raises `SettingsError` for a port that cannot be had."""
-    for port in filter(None, plan.ports):
+    """All of them while the block runs. Raises `SettingsError` for a port that cannot be had."""
+    for port in filter(None, (*plan.ports, plan.openai_port)):
         free_address(plan.host, port)
     graph = create_graph_api(
         GraphApiConfig(
@@ -66,12 +71,17 @@ async def emulating(plan: Plan) -> AsyncIterator[Emulators]:
             ledger_path=_ledger(plan, "supabase_auth"),
         )
     )
-    async with (
-        serve(graph, plan.host, plan.ports[0]) as first,
-        serve(model, plan.host, plan.ports[1]) as second,
-        serve(auth, plan.host, plan.ports[2]) as third,
-    ):
-        yield Emulators(graph_api=first, gemini=second, supabase_auth=third)
+    async with AsyncExitStack() as stack:
+        other: Served | None = None
+        if plan.openai_port is not None:
+            config = openai.OpenAiConfig(seed=plan.seed, ledger_path=_ledger(plan, "openai"))
+            other = await stack.enter_async_context(serve(openai.create_app(config), plan.host, plan.openai_port))
+        yield Emulators(
+            graph_api=await stack.enter_async_context(serve(graph, plan.host, plan.ports[0])),
+            gemini=await stack.enter_async_context(serve(model, plan.host, plan.ports[1])),
+            supabase_auth=await stack.enter_async_context(serve(auth, plan.host, plan.ports[2])),
+            openai=other,
+        )
 
 
 def _ledger(plan: Plan, name: str) -> Path | None:

@@ -1,16 +1,21 @@
 """Clients, guards and circuits for other services, as the settings say."""
 
+import ssl
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
+from inbox.adapters.llm.answering import NextModel
+from inbox.adapters.llm.answering import is_outage as is_model_outage
 from inbox.adapters.messaging.cloud_api.errors import is_outage
 from inbox.adapters.messaging.cloud_api.media import is_outage as is_media_outage
+from inbox.domain.errors import InboxError
 from inbox.kit.breaker import Breakers, Circuit, IsFailure
 from inbox.kit.gauges import Gauges
 from inbox.kit.http import ApiClient, Limits, Timeouts
 from inbox.kit.resilience import Guard, Observation, Policy, provider_failed
+from inbox.main.llm_settings import Gemini, OpenAi, circuit_of
 from inbox.main.settings import Settings
 
 _SEND_KEEPALIVE: Final = 5.0
@@ -20,10 +25,16 @@ _RECEIPT_SECONDS: Final = 5.0
 _TEMPLATE_CALLS: Final = 8
 _SAMPLE_SECONDS: Final = 60.0
 """For a file of some megabytes, with what is interrupted and goes on."""
-_GEMINI_BACKOFF: Final = 0.5
+_MODEL_BACKOFF: Final = 0.5
 """Seconds at least: who is overloaded is not asked again at once."""
-_GEMINI_EARLY_TRIAL_SECONDS: Final = 4.0
+_MODEL_EARLY_TRIAL_SECONDS: Final = 4.0
 """An overloaded Gemini still describes its model, so that early trials may hang."""
+_MODEL_TRIES: Final = 3
+_FIRST_MODELS_SHARE: Final = 0.6
+"""Of the time for an answer: a first model that hangs leaves the rest to the other one."""
+_LARGEST_ANSWER: Final = 256 * 1024
+_LARGEST_VECTORS: Final = 16 << 20
+"""Bytes: a hundred vectors of the largest size, as text."""
 
 
 class Upstreams:
@@ -37,6 +48,7 @@ class Upstreams:
         self._breakers = breakers
         self._observe = observe
         self._gauges = gauges
+        self._tls = ssl.create_default_context()  # one for all: reading the authorities takes 20 ms
 
     def whatsapp_client(self) -> ApiClient:
         times = self._settings.whatsapp
@@ -123,16 +135,39 @@ class Upstreams:
         return guard
 
     def gemini_client(self) -> ApiClient:
-        times = self._settings.gemini
-        timeouts = self._timeouts(times.connect_timeout, times.read_timeout)
-        return self._client("gemini", times.url, timeouts=timeouts, limits=self._limits(body=256 * 1024))
+        return self._model_client("gemini", self._settings.gemini, _LARGEST_ANSWER)
 
     def gemini_guard(self) -> Guard:
-        times = self._settings.gemini
-        policy = self._policy(
-            times.total_timeout, times.read_timeout, self._settings.outgoing.attempts, backoff=_GEMINI_BACKOFF
-        )
-        return self._guard("gemini", msgspec.structs.replace(policy, early_trial=_GEMINI_EARLY_TRIAL_SECONDS))
+        return self._model_guard("gemini", self._settings.gemini)
+
+    def openai_client(self) -> ApiClient:
+        return self._model_client("openai", self._settings.openai, _LARGEST_ANSWER)
+
+    def openai_guard(self) -> Guard:
+        return self._model_guard("openai", self._settings.openai)
+
+    def embeddings_client(self, vendor: Literal["gemini", "openai"]) -> ApiClient:
+        served = self._settings.gemini if vendor == "gemini" else self._settings.openai
+        return self._model_client("embeddings", served, _LARGEST_VECTORS)
+
+    def embeddings_guard(self, vendor: Literal["gemini", "openai"]) -> Guard:
+        """The circuit of the answers keeps them off; what becomes of them neither opens nor closes it."""
+        times = self._settings.gemini if vendor == "gemini" else self._settings.openai
+        attempts = min(self._settings.outgoing.attempts, _MODEL_TRIES)
+        policy = self._policy(times.total_timeout, times.read_timeout, attempts, backoff=_MODEL_BACKOFF)
+        return self._guard("embeddings", policy, is_failure=None, circuit=vendor)
+
+    def _model_client(self, name: str, served: Gemini | OpenAi, largest: int) -> ApiClient:
+        timeouts = self._timeouts(served.connect_timeout, served.read_timeout)
+        return self._client(name, served.url, timeouts=timeouts, limits=self._limits(body=largest))
+
+    def _model_guard(self, name: str, times: Gemini | OpenAi) -> Guard:
+        attempt, attempts = times.read_timeout, min(self._settings.outgoing.attempts, _MODEL_TRIES)
+        if self._settings.llm.fallback_model is not None:
+            attempt, attempts = min(attempt, _FIRST_MODELS_SHARE * times.total_timeout), max(attempts, 2)
+        policy = self._policy(times.total_timeout, attempt, attempts, backoff=_MODEL_BACKOFF)
+        policy = msgspec.structs.replace(policy, early_trial=_MODEL_EARLY_TRIAL_SECONDS)
+        return self._guard(name, policy, is_model_outage, elsewhere=(NextModel,))
 
     def supabase_client(self, url: str) -> ApiClient:
         times = self._settings.supabase
@@ -147,15 +182,21 @@ class Upstreams:
     def _client(
         self, name: str, url: str, *, timeouts: Timeouts, limits: Limits, origins: frozenset[str] = frozenset()
     ) -> ApiClient:
-        client = ApiClient(name, url, timeouts=timeouts, limits=limits, origins=origins)
+        client = ApiClient(name, url, timeouts=timeouts, limits=limits, origins=origins, tls=self._tls)
         self._gauges.connections[name] = client.connections
         return client
 
     def _guard(
-        self, name: str, policy: Policy, is_failure: IsFailure | None = provider_failed, *, circuit: str | None = None
+        self,
+        name: str,
+        policy: Policy,
+        is_failure: IsFailure | None = provider_failed,
+        *,
+        circuit: str | None = None,
+        elsewhere: tuple[type[InboxError], ...] = (),
     ) -> Guard:
         """With the circuit of the same name, unless another one is named."""
-        guard = Guard(name, policy, self._breakers, circuit or name, is_failure, self._observe)
+        guard = Guard(name, policy, self._breakers, circuit or name, is_failure, self._observe, elsewhere)
         self._gauges.calls[name] = guard.load
         return guard
 
@@ -190,12 +231,14 @@ class Upstreams:
 def circuits(settings: Settings) -> list[Circuit]:
     """In the order in which they are shown."""
     given = settings.breaker
+    model = circuit_of(settings.llm)
+    is_gemini = model == "gemini"
     return [
         Circuit(
-            name="gemini",
-            threshold=given.gemini_threshold,
-            stays_open=given.gemini_stays_open,
-            shown_as="gemini_api",
+            name=model,
+            threshold=given.gemini_threshold if is_gemini else given.openai_threshold,
+            stays_open=given.gemini_stays_open if is_gemini else given.openai_stays_open,
+            shown_as=f"{model}_api",
             early_trial=given.probe_seconds,
         ),
         Circuit(

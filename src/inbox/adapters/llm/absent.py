@@ -12,7 +12,10 @@ class NoAssistant:
     """Refuses to answer."""
 
     async def complete(self, prompt: Prompt, *, schema: type[msgspec.Struct]) -> NoReturn:  # noqa: ARG002
-        raise ModelRefused("No language model is configured: set INBOX_GEMINI_API_KEY.")
+        raise ModelRefused("No language model is configured: see INBOX_LLM_VENDOR.")
+
+    def reads(self, mime_type: str) -> bool:  # noqa: ARG002
+        return False
 
     async def probe(self) -> bool:
         return False

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
@@ -17,6 +18,8 @@ from inbox.emulators.gemini.request import Generation, Json, read
 from inbox.emulators.gemini.rules import Rule, answer
 from inbox.emulators.gemini.script import Script, Scripted
 from inbox.emulators.ledger import Ledger
+
+HUGE: Final = 1 << 20  # characters; a model that loops heeds no cap
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +125,8 @@ class GeminiEmulator:
                 return make.plain(generation, parts, finish="REASON_OF_A_LATER_VERSION")
             case "bad_output":
                 return make.plain(generation, [{"text": '```json\n{"action": "rep'}])
+            case "huge":
+                return make.plain(generation, [{"text": "x" * HUGE}], finish="MAX_TOKENS")
             case _:
                 return None
 

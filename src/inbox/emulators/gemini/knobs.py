@@ -46,6 +46,7 @@ KNOBS: Final[Mapping[str, Action]] = {
     "malformed_call": Action.GARBAGE,
     "unknown_finish_reason": Action.GARBAGE,
     "bad_output": Action.GARBAGE,  # the model's text is a torn JSON in a code fence
+    "huge": Action.GARBAGE,  # an answer of a megabyte
 }
 _FIGURES: Final = ("retry_delay", "interval", "pieces")
 _NOT_HERE: Final = (Action.FAILED_STATUS, Action.DROP_WEBHOOK)

@@ -1,175 +1,189 @@
 """The assistant on Google's Gemini API. The key travels in a header only; the answer is untrusted input."""
 
+import base64
+import math
 import re
 from typing import Any, Final, TypeVar
 
 import msgspec
+import structlog
 
+from inbox.adapters.llm.answering import AccountRestricted, Answering, Ask, Defaults, Ending, Said
 from inbox.adapters.llm.gemini import wire
-from inbox.domain.errors import InboxError
-from inbox.domain.upstream_errors import (
-    ModelFailed,
-    ModelRefused,
-    ModelSilent,
-    ModelThrottled,
-    ModelTimeout,
-    ModelUnavailable,
-)
-from inbox.kit.http import ApiClient, CallFailed, Reach, Reply
+from inbox.adapters.llm.gemini.errors import failure, meaning, refusal
+from inbox.adapters.llm.gemini.events import Events
+from inbox.adapters.llm.gemini.models import family_of
+from inbox.adapters.llm.quoting import Spoken, essence, spoken
+from inbox.domain.upstream_errors import ModelFailed, ModelRefused
+from inbox.kit.http import ApiClient, CallFailed, StreamedReply
 from inbox.kit.resilience import Guard
-from inbox.ports.llm import Answer, Prompt, Turn, Usage
+from inbox.ports.llm import Answer, MediaPart, Prompt, Safety
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-_SAFETY: Final = [
-    {"category": f"HARM_CATEGORY_{category}", "threshold": "BLOCK_ONLY_HIGH"}
-    for category in ("HARASSMENT", "HATE_SPEECH", "SEXUALLY_EXPLICIT", "DANGEROUS_CONTENT")
-]
-"""A support desk hears customers swear."""
-_BLOCKED: Final = frozenset({"SAFETY", "PROHIBITED_CONTENT", "SPII", "BLOCKLIST", "RECITATION", "LANGUAGE"})
-_CUT: Final = frozenset({"MAX_TOKENS", "CONTINUATION"})
-_BUDGETED: Final = re.compile(r"gemini-2\.5-")
-_MINIMAL: Final = re.compile(r"gemini-3\.[156]-flash")
+LARGEST_ANSWER: Final = 256 * 1024
+"""Bytes."""
+_THRESHOLDS: Final = {
+    Safety.LOW: "BLOCK_LOW_AND_ABOVE",
+    Safety.MEDIUM: "BLOCK_MEDIUM_AND_ABOVE",
+    Safety.HIGH: "BLOCK_ONLY_HIGH",
+    Safety.OFF: "BLOCK_NONE",
+}
+_HARMS: Final = ("HARASSMENT", "HATE_SPEECH", "SEXUALLY_EXPLICIT", "DANGEROUS_CONTENT")
+_READABLE: Final = frozenset(
+    {
+        *(f"image/{kind}" for kind in ("png", "jpeg", "webp", "heic", "heif")),
+        *(f"audio/{kind}" for kind in ("ogg", "mpeg", "mp3", "wav", "aac", "flac", "aiff")),
+    }
+)
+_ENDINGS: Final = {
+    "STOP": Ending.WHOLE,
+    **dict.fromkeys(("MAX_TOKENS", "CONTINUATION"), Ending.CUT),
+    **dict.fromkeys(("SAFETY", "PROHIBITED_CONTENT", "SPII", "BLOCKLIST", "LANGUAGE", "MODEL_ARMOR"), Ending.BLOCKED),
+    **dict.fromkeys(("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION"), Ending.BLOCKED),
+    **dict.fromkeys(("IMAGE_OTHER", "NO_IMAGE"), Ending.BLOCKED),
+    "RECITATION": Ending.RECITED,
+    **dict.fromkeys(("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"), Ending.GARBLED),
+    **dict.fromkeys(("MALFORMED_RESPONSE", "MISSING_THOUGHT_SIGNATURE"), Ending.GARBLED),
+    **dict.fromkeys(("OTHER", "ESCALATION", "FINISH_REASON_UNSPECIFIED"), Ending.EMPTY),
+}
+_RESTRICTED: Final = "PUP_LIMITED_DISABLED"
+_WORTH_A_WARNING: Final = frozenset({"LEGACY", "DEPRECATED", "RETIRED"})
+_MODEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""It is a part of the address."""
+
+_log = structlog.stdlib.get_logger("inbox.llm")
 
 
 class GeminiAssistant:
-    """`generateContent`, not streamed: WhatsApp knows no partial messages."""
+    """`streamGenerateContent`, put together again: WhatsApp knows no partial messages.
 
-    def __init__(self, api: ApiClient, guard: Guard, *, api_key: str, model: str) -> None:
+    A stream is read with a limit, a side that drips is left at the deadline, and one that breaks is seen to.
+    """
+
+    def __init__(
+        self, api: ApiClient, guard: Guard, *, api_key: str, defaults: Defaults, reads_media: bool = True
+    ) -> None:
         self._api = api
-        self._guard = guard
-        self._api_key = api_key
-        self._model = model
+        self._answering = Answering(guard, defaults)
+        self._model = defaults.model
+        self._reads_media = reads_media
+        self._headers = {
+            "x-goog-api-key": api_key,
+            "content-type": "application/json",
+            # Who does not hear us any more need not go on.
+            "x-server-timeout": str(math.ceil(guard.policy.attempt)),
+        }
 
     async def complete(self, prompt: Prompt, *, schema: type[T]) -> Answer[T]:
-        body = msgspec.json.encode(self._body(prompt, schema))
+        return await self._answering.answer(prompt, schema, self._once)
 
-        async def attempt() -> wire.GenerateAnswer:
-            try:
-                reply = await self._api.call(
-                    "POST",
-                    f"/v1beta/models/{self._model}:generateContent",
-                    headers={"x-goog-api-key": self._api_key, "content-type": "application/json"},
-                    content=body,
-                )
-            except CallFailed as failed:
-                raise _failure(failed) from failed
-            if reply.status != 200:  # noqa: PLR2004
-                raise _refusal(reply)
-            return _answer(reply.body)
-
-        # A silent model is judged outside of the guard: asking again rarely helps, and one customer's prompt must not
-        # open the circuit for all.
-        answer = await self._guard.call(attempt, on_timeout=lambda: ModelTimeout("Gemini did not answer in time."))
-        return self._read(answer, schema)
+    def reads(self, mime_type: str) -> bool:
+        return self._reads_media and essence(mime_type) in _READABLE
 
     async def probe(self) -> bool:
         """Asks for the model's description, which costs nothing."""
         try:
-            reply = await self._api.call(
-                "GET", f"/v1beta/models/{self._model}", headers={"x-goog-api-key": self._api_key}
-            )
+            reply = await self._api.call("GET", _path(self._model), headers=self._headers)
         except CallFailed as failed:
-            raise _failure(failed) from failed
+            raise failure(failed) from failed
         if reply.status != 200:  # noqa: PLR2004
-            raise _refusal(reply)
+            raise refusal(reply.status, reply.headers, reply.body)
         return True
 
-    def _body(self, prompt: Prompt, schema: type[T]) -> dict[str, Any]:
+    async def _once(self, ask: Ask) -> Said:
+        try:
+            async with self._api.stream(
+                "POST",
+                f"{_path(ask.model)}:streamGenerateContent",
+                params={"alt": "sse"},
+                headers=self._headers,
+                content=msgspec.json.encode(self._body(ask)),
+                limit=LARGEST_ANSWER,
+            ) as reply:
+                if reply.status != 200:  # noqa: PLR2004
+                    body = b"".join([chunk async for chunk in reply.chunks])
+                    raise refusal(reply.status, reply.headers, body)
+                answer = await _whole(reply)
+        except CallFailed as failed:
+            raise failure(failed) from failed
+        return _said(ask, answer)
+
+    def _body(self, ask: Ask) -> dict[str, Any]:
+        family = family_of(ask.model)
+        thinking = family.thinking(ask.thinking_tokens)
+        config: dict[str, Any] = {
+            "maxOutputTokens": family.cap(ask.max_output_tokens, thinking),
+            "responseMimeType": "application/json",
+            "responseJsonSchema": wire.schema_for(ask.schema),
+        }
+        if thinking is not None:
+            config["thinkingConfig"] = thinking
+        if ask.temperature is not None and family.heeds_temperature:
+            config["temperature"] = ask.temperature
+        instructions = [ask.prompt.system, ask.nudge] if ask.nudge else [ask.prompt.system]
         return {
-            "systemInstruction": {"parts": [{"text": prompt.system}]},
-            "contents": _contents(prompt.history),
-            "generationConfig": {
-                "maxOutputTokens": prompt.max_output_tokens,
-                "responseMimeType": "application/json",
-                "responseJsonSchema": wire.schema_for(schema),
-                "thinkingConfig": _thinking(self._model),
-            },
-            "safetySettings": _SAFETY,
+            "systemInstruction": {"parts": [{"text": text} for text in instructions]},
+            "contents": [_content(said) for said in spoken(ask.prompt, self.reads)],
+            "generationConfig": config,
+            "safetySettings": [
+                {"category": f"HARM_CATEGORY_{harm}", "threshold": _THRESHOLDS[ask.safety]} for harm in _HARMS
+            ],
             "store": False,
         }
 
-    def _read(self, answer: wire.GenerateAnswer, schema: type[T]) -> Answer[T]:
-        _check(answer)
-        try:
-            value = msgspec.json.decode(answer.text, type=schema)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise ModelSilent("malformed") from error
-        usage = answer.usage_metadata
-        return Answer(
-            value=value,
-            model=answer.model_version or self._model,
-            usage=Usage(
-                input=usage.prompt_token_count, output=usage.candidates_token_count + usage.thoughts_token_count
-            ),
-        )
+
+def _path(model: str) -> str:
+    if not _MODEL.fullmatch(model):
+        raise ModelRefused("This is no name of a model.")
+    return f"/v1beta/models/{model}"
 
 
-def _answer(body: bytes) -> wire.GenerateAnswer:
+def _content(said: Spoken) -> dict[str, Any]:
+    return {"role": "user" if said.is_customer else "model", "parts": [_part(part) for part in said.parts]}
+
+
+def _part(part: str | MediaPart) -> dict[str, Any]:
+    if isinstance(part, str):
+        return {"text": part}
+    return {"inlineData": {"mimeType": essence(part.mime_type), "data": base64.b64encode(part.data).decode()}}
+
+
+async def _whole(reply: StreamedReply) -> wire.GenerateAnswer:
+    """The answer that the pieces make. Raises what an error among them means, and `ModelFailed` for a torn stream."""
+    events, answer = Events(), wire.GenerateAnswer()
+    async for chunk in reply.chunks:
+        for payload in events.feed(chunk):
+            answer = answer.followed_by(_piece(payload))
+    for payload in events.end():
+        answer = answer.followed_by(_piece(payload))
+    if answer.is_torn:
+        raise ModelFailed("Gemini's answer ended in the middle.")
+    return answer
+
+
+def _piece(payload: bytes) -> wire.GenerateAnswer:
+    if (error := wire.error_of(payload)) is not None:
+        raise meaning(error.code, error) if error.code else ModelFailed("Gemini's answer ended in an error.")
     try:
-        return msgspec.json.decode(body, type=wire.GenerateAnswer)
+        return msgspec.json.decode(payload, type=wire.GenerateAnswer)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ModelFailed("Gemini's answer is not readable.") from error
 
 
-def _check(answer: wire.GenerateAnswer) -> None:
-    """Raises `ModelSilent` unless the answer is whole and has text."""
-    if not answer.candidates:
-        raise ModelSilent("blocked" if answer.prompt_feedback else "empty")
-    finish = answer.candidates[0].finish_reason
-    if finish in _BLOCKED:
-        raise ModelSilent("blocked")
-    if finish in _CUT:
-        raise ModelSilent("cut")
-    if not answer.text.strip():
-        raise ModelSilent("empty")
-
-
-def _contents(history: tuple[Turn, ...]) -> list[dict[str, Any]]:
-    """Neighbours of one role merged; the first and the last are the customer's (Gemini refuses anything else)."""
-    contents: list[dict[str, Any]] = []
-    for turn in history:
-        role = "user" if turn.role == "customer" else "model"
-        part = {"text": _quoted(turn) if role == "user" else turn.text}
-        if contents and contents[-1]["role"] == role:
-            contents[-1]["parts"].append(part)
-        elif not contents and role == "model":
-            contents.append({"role": "user", "parts": [{"text": f"[L'entreprise a écrit : {turn.text}]"}]})
-        else:
-            contents.append({"role": role, "parts": [part]})
-    if not contents or contents[-1]["role"] == "model":
-        contents.append({"role": "user", "parts": [{"text": "[Le client n'a rien écrit depuis.]"}]})
-    return contents
-
-
-def _quoted(turn: Turn) -> str:
-    """The customer's words as data: they cannot close the tag that holds them."""
-    return f"<customer_message>{turn.text.replace('&', '&amp;').replace('<', '&lt;')}</customer_message>"
-
-
-def _thinking(model: str) -> dict[str, Any]:
-    """As little thinking as the model allows: it costs time and eats the output budget."""
-    if _BUDGETED.match(model):
-        return {"thinkingBudget": 128 if "pro" in model else 0}
-    return {"thinkingLevel": "MINIMAL" if _MINIMAL.match(model) else "LOW"}
-
-
-def _failure(failed: CallFailed) -> InboxError:
-    if failed.reason in ("connect_timeout", "read_timeout"):
-        return ModelTimeout(f"Gemini did not answer in time ({failed.reason}).")
-    if failed.reach is Reach.ANSWERED:
-        return ModelFailed(f"Gemini's answer broke off ({failed.reason}).")
-    return ModelUnavailable(f"Gemini could not be reached ({failed.reason}).")
-
-
-def _refusal(reply: Reply) -> InboxError:
-    error = wire.error_of(reply.body)
-    if reply.status == 429:  # noqa: PLR2004
-        if error is not None and wire.is_quota_spent(error):
-            return ModelRefused("Gemini's quota is used up.")
-        wait = wire.retry_after(error) if error is not None else None
-        return ModelThrottled("Gemini asks to wait.", retry_after=wait)
-    if reply.status >= 500 or reply.status in (408, 499):  # noqa: PLR2004
-        return ModelFailed(f"Gemini answered {reply.status}.")
-    word = error.status if error is not None else "no reason"
-    return ModelRefused(f"Gemini refused the request ({reply.status}, {word}).")
+def _said(ask: Ask, answer: wire.GenerateAnswer) -> Said:
+    """Raises `AccountRestricted`."""
+    model = answer.model_version or ask.model
+    reason = answer.finish_reason
+    if reason == _RESTRICTED:
+        _log.error("model_account_restricted", model=model)
+        raise AccountRestricted("Google has restricted this account.")
+    stage = answer.model_status.model_stage
+    if stage in _WORTH_A_WARNING:
+        _log.warning("model_ages", asked=ask.model, model=model, stage=stage)
+    if reason and reason not in _ENDINGS:
+        _log.warning("model_finish_unknown", model=model, reason=reason[:100])
+    is_blocked = not answer.candidates and answer.prompt_feedback is not None
+    # A whole answer with a reason of the future is one: the schema tells.
+    ending = Ending.BLOCKED if is_blocked else _ENDINGS.get(reason or "", Ending.WHOLE)
+    return Said(text=answer.text, model=model, ending=ending, usage=answer.usage)
