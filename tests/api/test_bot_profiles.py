@@ -22,6 +22,20 @@ EMPTY_CONFIG: dict[str, object] = {
     "escalation": dict.fromkeys(("procedure", "contact", "hours"), ""),
     "special_rules": "",
 }
+NO_BUDGET = {"turns": None, "tokens": None, "cost": None}
+USUAL: dict[str, object] = {
+    "language": "fr",
+    "model": None,
+    "temperature": None,
+    "min_confidence": None,
+    "reads_images": True,
+    "reads_voice": True,
+    "link_domains": [],
+    "schedule": {"answers": "always", "time_zone": "Europe/Paris", "business_hours": []},
+    "contact_budget": NO_BUDGET,
+    "account_budget": NO_BUDGET,
+    "auto_on": False,
+}
 TEXTS = ("business_name", "description", "address", "hours", "knowledge_base")
 
 
@@ -47,6 +61,7 @@ async def test_without_a_stored_row_everything_is_empty_and_id_and_time_are_miss
         **dict.fromkeys(TEXTS, ""),
         "custom_fields": [],
         "template_config": EMPTY_CONFIG,
+        "behaviour": USUAL,
     }
 
 
@@ -61,6 +76,7 @@ async def test_an_empty_body_makes_texts_null_and_the_rest_empty(client, account
         **dict.fromkeys(TEXTS),
         "custom_fields": [],
         "template_config": EMPTY_CONFIG,
+        "behaviour": USUAL,
     }
     assert (await client.get(path, headers=manager)).json() == answer.json()
 
@@ -115,9 +131,43 @@ async def test_the_limits_are_taken(client, manager, path):
     assert (await client.put(path, json=body, headers=manager)).status_code == 200
 
 
+async def test_a_behaviour_is_replaced_as_a_whole_and_front_ends_of_before_leave_it_alone(client, manager, path):
+    told = {
+        "language": "en",
+        "model": "gemini-3.8-flash",
+        "temperature": 0.2,
+        "min_confidence": 0.7,
+        "reads_voice": False,
+        "link_domains": ["shop.example"],
+        "schedule": {
+            "answers": "outside_business_hours",
+            "time_zone": "America/New_York",
+            "business_hours": [{"day": 1, "opens": "09:00", "closes": "24:00"}],
+        },
+        "account_budget": {"cost": 2.5},
+        "auto_on": True,
+    }
+    expected = {**USUAL, **told, "account_budget": {**NO_BUDGET, "cost": 2.5}}
+    assert (await client.put(path, json={"behaviour": told}, headers=manager)).json()["behaviour"] == expected
+    assert (await client.put(path, json={"hours": "9h"}, headers=manager)).json()["behaviour"] == expected
+    assert (await client.get(path, headers=manager)).json()["behaviour"] == expected
+    assert (await client.put(path, json={"behaviour": {}}, headers=manager)).json()["behaviour"] == USUAL
+
+
 @pytest.mark.parametrize(
     ("body", "where"),
     [
+        ({"behaviour": None}, "body.behaviour"),
+        ({"behaviour": {"language": "de"}}, "body.behaviour.language"),
+        ({"behaviour": {"min_confidence": 2}}, "body.behaviour.min_confidence"),
+        ({"behaviour": {"link_domains": ["https://a.example"]}}, "body.behaviour.link_domains[0]"),
+        ({"behaviour": {"schedule": {"time_zone": "Mars/Base"}}}, "body.behaviour.schedule.time_zone"),
+        ({"behaviour": {"schedule": {"time_zone": "../passwd"}}}, "body.behaviour.schedule.time_zone"),
+        (
+            {"behaviour": {"schedule": {"business_hours": [{"day": 1, "opens": "18:00", "closes": "09:00"}]}}},
+            "body.behaviour.schedule.business_hours[0].closes",
+        ),
+        ({"behaviour": {"account_budget": {"turns": -1}}}, "body.behaviour.account_budget.turns"),
         ({"custom_fields": None}, "body.custom_fields"),
         ({"template_config": None}, "body.template_config"),
         ({"template_config": []}, "body.template_config"),

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inbox.domain.bot import (
-    FALLBACK,
-    MAX_REPLY,
+from inbox.domain.bot import FALLBACK, asks_for_human
+from inbox.domain.bot_briefing import knowledge
+from inbox.domain.bot_guards import MAX_REPLY, Allowed, GateClosed, gate
+from inbox.domain.bot_profile import (
     Company,
     Conditions,
     CustomField,
     Escalation,
     Faq,
-    GateClosed,
     Links,
     Offer,
     Procedure,
@@ -23,14 +23,12 @@ from inbox.domain.bot import (
     SpecialCase,
     SystemRules,
     TemplateConfig,
-    asks_for_human,
-    gate,
-    knowledge,
 )
 from inbox.domain.ids import AccountId
 
 ACCOUNT: Final = AccountId(UUID(int=1))
 CANARY: Final = "zibeline-4417"
+ALLOWED: Final = Allowed(canary=CANARY)
 
 FULL: Final = Profile(
     account_id=ACCOUNT,
@@ -185,17 +183,17 @@ def test_a_custom_field_needs_both_parts() -> None:
     ],
 )
 def test_the_gate(reply: str, verdict: GateClosed | None) -> None:
-    assert gate(reply, CANARY) is verdict
+    assert gate(reply, ALLOWED) is verdict
 
 
 @given(before=st.text(max_size=1200), after=st.text(max_size=100))
 def test_no_reply_that_holds_the_canary_passes(before: str, after: str) -> None:
-    assert gate(before + CANARY + after, CANARY) is not None
+    assert gate(before + CANARY + after, ALLOWED) is not None
 
 
 @given(st.text())
 def test_what_passes_is_short_visible_and_storable(reply: str) -> None:
-    if gate(reply, CANARY) is None:
+    if gate(reply, ALLOWED) is None:
         assert 0 < len(reply.strip()) <= MAX_REPLY
         assert "\x00" not in reply.strip()
 

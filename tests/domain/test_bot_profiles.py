@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inbox.domain.bot import Company, CustomField, Faq, Offer, SystemRules, TemplateConfig
+from inbox.domain.bot_profile import Company, CustomField, Faq, Offer, SystemRules, TemplateConfig
 from inbox.domain.bot_profiles import MAX_ITEMS, MAX_TEXT, cleaned_config, cleaned_fields
 from inbox.domain.errors import Invalid
 

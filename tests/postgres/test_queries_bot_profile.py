@@ -1,13 +1,15 @@
 """The assistant's profile as screens get it."""
 
 import pytest
+from msgspec import UNSET
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import SEALER, an_account, execute
 from inbox.adapters.database.postgres.bot import PostgresBot
 from inbox.adapters.database.postgres.queries import PostgresQueries
 from inbox.adapters.database.postgres.reading import Reader
-from inbox.domain.bot import Company, CustomField, Profile, TemplateConfig
+from inbox.domain.bot_profile import Company, CustomField, Profile, TemplateConfig
+from inbox.domain.ids import AccountId, uuid7
 from inbox.ports.views import BotProfileRow
 from statement_counts import counting
 
@@ -38,7 +40,10 @@ async def test_what_is_stored_is_shown_with_nulls_as_nulls(engine: AsyncEngine, 
     assert (row.custom_fields, row.template_config) == (profile.custom_fields, profile.template_config)
     assert isinstance(row.updated_at, str)
     assert row.updated_at.endswith("Z")
-    assert await queries.bot_profile(other) is None
+    empty = await queries.bot_profile(other)
+    assert isinstance(empty, BotProfileRow)
+    assert (empty.id, empty.updated_at, empty.business_name) == (UNSET, UNSET, "")
+    assert await queries.bot_profile(AccountId(uuid7())) is None
 
 
 async def test_a_row_of_the_existing_system_is_complete_and_the_same_at_every_read(

@@ -13,9 +13,13 @@ from builders import SEALER, a_conversation, a_message, an_account, execute
 from inbox.adapters.database.postgres.bot import PostgresBot
 from inbox.adapters.database.postgres.queries import PostgresQueries
 from inbox.adapters.database.postgres.reading import Reader
-from inbox.domain.bot import Company, CustomField, Faq, Offer, Profile, SystemRules, TemplateConfig, knowledge
+from inbox.domain.bot_briefing import knowledge
+from inbox.domain.bot_profile import Behaviour, Company, CustomField, Faq, Offer, Profile, SystemRules, TemplateConfig
+from inbox.domain.bot_schedule import Answers, OpeningHours, Schedule
 from inbox.domain.errors import AccountNotFound, ConversationNotFound
+from inbox.domain.explanations import Language
 from inbox.domain.ids import AccountId, TurnId, uuid7
+from inbox.ports.bot import TurnEnd
 from inbox.ports.records import BotTurn
 
 
@@ -50,7 +54,8 @@ async def put(engine: AsyncEngine, profile: Profile) -> None:
 
 async def test_a_profile_comes_back_as_it_was_put_and_is_replaced_as_a_whole(engine: AsyncEngine) -> None:
     account = (await an_account(engine)).account_id
-    assert await profile_of(engine, account) is None
+    assert await profile_of(engine, AccountId(uuid7())) is None
+    assert (await read(engine, account)).behaviour == Behaviour()
     profile = Profile(
         account_id=account,
         business_name="Atelier Lyon",
@@ -59,6 +64,12 @@ async def test_a_profile_comes_back_as_it_was_put_and_is_replaced_as_a_whole(eng
         template_config=TemplateConfig(
             company=Company(name="Atelier"), offers=[Offer(category="Révision", content="Sur devis")]
         ),
+        behaviour=Behaviour(
+            language=Language.ENGLISH,
+            link_domains=("a.example",),
+            schedule=Schedule(time_zone="UTC", business_hours=(OpeningHours(day=1, opens="09:00", closes="18:00"),)),
+            auto_on=True,
+        ),
     )
     await put(engine, profile)
     assert await profile_of(engine, account) == profile
@@ -66,10 +77,32 @@ async def test_a_profile_comes_back_as_it_was_put_and_is_replaced_as_a_whole(eng
     assert await profile_of(engine, account) == Profile(account_id=account, description="Vélos")
 
 
+@pytest.mark.parametrize("stored", ["[]", "null", '{"language": "elvish"}', '{"schedule": 7}'])
+async def test_a_behaviour_that_this_version_does_not_understand_makes_the_assistant_silent(
+    engine: AsyncEngine, stored: str
+) -> None:
+    account = (await an_account(engine)).account_id
+    await put(engine, Profile(account_id=account, hours="9h"))
+    await execute(engine, "update bot_profiles set behaviour = cast(:stored as jsonb)", stored=stored)
+    profile = await read(engine, account)
+    silent = Schedule(answers=Answers.NEVER, time_zone="UTC")
+    assert (profile.behaviour, profile.hours) == (Behaviour(schedule=silent), "9h")
+
+
+async def test_who_knows_nothing_of_a_behaviour_leaves_it_as_it_is(engine: AsyncEngine) -> None:
+    account = (await an_account(engine)).account_id
+    told = Behaviour(language=Language.ENGLISH, auto_on=True)
+    await put(engine, Profile(account_id=account, behaviour=told))
+    async with engine.begin() as connection:
+        await PostgresBot(connection).put_profile(Profile(account_id=account, hours="9h"), keeps_behaviour=True)
+    profile = await read(engine, account)
+    assert (profile.behaviour, profile.hours) == (told, "9h")
+
+
 async def test_a_profile_belongs_to_its_account(engine: AsyncEngine) -> None:
     mine, other = (await an_account(engine)).account_id, (await an_account(engine)).account_id
     await put(engine, Profile(account_id=mine, business_name="Atelier"))
-    assert await profile_of(engine, other) is None
+    assert (await read(engine, other)).business_name == ""
     with pytest.raises(AccountNotFound):
         await put(engine, Profile(account_id=AccountId(uuid7())))
 
@@ -188,12 +221,12 @@ async def test_a_closed_turn_is_not_opened_again_and_keeps_its_first_outcome(eng
     await open_turn(engine, turn)
     async with engine.begin() as connection:
         bot = PostgresBot(connection)
-        await bot.close_turn(turn, "answered", answer="Oui.", model="m-1", tokens=(120, 8))
-        await bot.close_turn(turn, "handed_over", reason="too_old")
+        await bot.close_turn(turn, TurnEnd(state="answered", answer="Oui.", model="m-1", tokens=(120, 8), cost=7))
+        await bot.close_turn(turn, TurnEnd(state="handed_over", reason="too_old"))
     assert await open_turn(engine, again(turn)) is None
     (row,) = await execute(engine, "select * from bot_turns")
     assert (row.state, row.answer, row.reason, row.model) == ("answered", "Oui.", None, "m-1")
-    assert (row.tokens_in, row.tokens_out, row.finished_at is not None) == (120, 8, True)
+    assert (row.tokens_in, row.tokens_out, row.cost, row.finished_at is not None) == (120, 8, 7, True)
 
 
 async def test_a_turn_of_another_account_is_neither_opened_nor_closed(engine: AsyncEngine) -> None:
@@ -204,7 +237,7 @@ async def test_a_turn_of_another_account_is_neither_opened_nor_closed(engine: As
     await open_turn(engine, turn)
     foreign = msgspec.structs.replace(turn, account_id=other)
     async with engine.begin() as connection:
-        await PostgresBot(connection).close_turn(foreign, "dropped")
+        await PostgresBot(connection).close_turn(foreign, TurnEnd(state="dropped"))
     assert await open_turn(engine, again(turn)) == turn
     elsewhere = await a_conversation(engine, other)
     with pytest.raises(ConversationNotFound):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import a_client_number, a_conversation, execute
@@ -13,14 +14,22 @@ from inbox.adapters.llm.fake import FakeAssistant
 from inbox.adapters.messaging.fake import FakeSender
 from inbox.domain.access import Actor, Grant, Permission
 from inbox.domain.accounts import Channel
+from inbox.domain.bot import Mode
+from inbox.domain.bot_profile import Profile
 from inbox.domain.contacts import CountryCode
 from inbox.domain.content import Content, Media, MediaKind, Text
+from inbox.domain.explanations import Language
 from inbox.domain.ids import ConversationId, MessageId
 from inbox.domain.work import Lane, WorkKind
 from inbox.ports.database import Database
+from inbox.ports.media import MediaStore
 from inbox.ports.receipts import Typing
-from inbox.services.bot import Bot, BotSettings
+from inbox.services.bot import Bot
+from inbox.services.bot_context import Contexts
+from inbox.services.bot_settings import BotSettings, PromptFile, Prompts
+from inbox.services.bot_summary import Summaries
 from inbox.services.conversations import Conversations
+from inbox.services.knowledge import Knowledge
 from inbox.services.outbound import Outbound
 from member_builders import a_user
 from services.conftest import Clock
@@ -30,6 +39,10 @@ from services.scenes import claimed, conversation_row, customer_writes, said_by_
 
 CANARY = "ref-0123456789abcdef"
 TEMPLATE = "Contenu illisible: {unreadable} Secret: {canary}\n\nContexte entreprise:\n{knowledge}"
+PROMPTS = Prompts(
+    assistant={one: PromptFile(name=f"{one}/assistant_0", text=TEMPLATE) for one in Language},
+    summary={one: PromptFile(name=f"{one}/summary_0", text="Secret: {canary}") for one in Language},
+)
 PHOTO = Media(kind=MediaKind.IMAGE, media_id="1")
 
 
@@ -51,6 +64,10 @@ class Scene:
         self.typing = typing
         self.number = a_client_number()
         self.assistant = FakeAssistant()
+        self.settings: dict[str, object] = {}
+        self.articles: Knowledge | None = None
+        self.store: MediaStore | None = None
+        self.summarises = False
         self.conversation: ConversationId
 
     async def begin(self, *, number: str | None = None, display_name: str | None = None) -> "Scene":
@@ -65,8 +82,12 @@ class Scene:
         return self
 
     def bot(self, *, backup_number: str | None = None, database: Any = None) -> Bot:  # noqa: ANN401 - or a double
-        settings = BotSettings(template=TEMPLATE, canary=CANARY, backup_number=backup_number)
-        return Bot(database or self.database, self.rights, self.assistant, settings, self.clock, self.typing)
+        settings = BotSettings(prompts=PROMPTS, canary=CANARY, backup_number=backup_number)
+        settings = msgspec.structs.replace(settings, **self.settings)
+        used = database or self.database
+        contexts = Contexts(self.assistant, settings, self.articles, self.store)
+        summaries = Summaries(used, contexts, self.clock) if self.summarises else None
+        return Bot(used, self.rights, contexts, self.clock, summaries=summaries, typing=self.typing)
 
     async def customer_writes(
         self,
@@ -90,8 +111,9 @@ class Scene:
         await self.customer_writes(*said)
         return await self.turn()
 
-    async def person(self) -> Actor:
-        grants = (Grant(code=Permission.MESSAGES_SEND, account_id=None),)
+    async def person(self, *codes: Permission) -> Actor:
+        """With the right to send, if nothing else is said. The rights are stored as well."""
+        grants = tuple(Grant(code=code, account_id=None) for code in codes or (Permission.MESSAGES_SEND,))
         return Actor(user_id=await a_user(self.engine), email=None, is_active=True, grants=grants)
 
     async def person_answers(self, text: str) -> None:
@@ -99,9 +121,15 @@ class Scene:
         outbound = Outbound(self.database, self.rights, FakeSender(), MemoryEvents(), self.clock, files)
         await outbound.accept(await self.person(), self.conversation, Text(body=text), key=None)
 
-    async def person_switches(self, *, enabled: bool) -> None:
+    async def person_switches(self, *, enabled: bool = False, mode: Mode | None = None) -> None:
         service = Conversations(self.database, self.rights, self.clock, CountryCode("33"))
-        await service.switch_bot(await self.person(), self.conversation, enabled=enabled)
+        await service.switch_bot(await self.person(), self.conversation, enabled=enabled, mode=mode)
+
+    async def business_says(self, **told: object) -> None:
+        """The profile of the account, as a whole."""
+        async with self.database.transaction() as tx:
+            await tx.change_rights()
+            await tx.bot.put_profile(Profile(account_id=self.account.account_id, **told))  # type: ignore[arg-type]
 
     async def said(self) -> list[str]:
         return await said_by_us(self.engine, self.conversation)

@@ -3,14 +3,18 @@
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from builders import a_client_number, a_conversation, execute
 from inbox.domain.ids import ConversationId
 from inbox.domain.messages import FAILURES
+from inbox.domain.outgoing_template import TemplateMessage, values
 from inbox.domain.work import WorkKind
+from inbox.services.bot_settings import AlertTemplate
 from services.bot_scene import Scene, a_decision
 from services.scenes import claimed, conversation_row, customer_writes, events_of
+from template_builders import a_template, set_waba
 
 HANDOFF = a_decision("handoff", "", "customer_asked_human")
 
@@ -64,10 +68,8 @@ async def test_outside_the_window_the_alert_is_a_failed_message_that_people_see(
     backup = await conversation_row(scene.engine, ConversationId(alert.conversation_id))
     assert (backup.client_number, backup.bot_enabled, backup.unread_count) == (backup_number, False, 0)
     assert backup.updated_at > scene.clock() - timedelta(minutes=1)
-    assert {event["author"] for event in await events_of(scene.engine, "message.created") if "author" in event} == {
-        "bot",
-        "system",
-    }
+    told = await events_of(scene.engine, "message.created")
+    assert {event["author"] for event in told if event["direction"] == "outbound"} == {"bot", "system"}
     assert (await claimed(scene.database, WorkKind.SEND)).key == str(scene.conversation)
 
 
@@ -104,3 +106,30 @@ async def test_what_the_backup_number_writes_opens_its_window(scene: Scene, back
     await scene.turn(backup_number=backup_number)
     (alert,) = await alerts(scene)
     assert (alert.status, alert.state) == ("pending", "queued")
+
+
+async def test_outside_the_window_the_alert_goes_out_as_a_template(scene: Scene, backup_number: str) -> None:
+    scene.settings = {"alert": AlertTemplate(name="human_needed", language="fr")}
+    await scene.customer_writes("Je veux\n\tun humain")
+    await scene.turn(backup_number=backup_number)
+    (alert,) = await alerts(scene)
+    assert (alert.status, alert.state, alert.content_text) == (
+        "pending",
+        "queued",
+        f"[Escalade] {scene.number}: Je veux un humain",
+    )
+    (row,) = await execute(scene.engine, "select content::text as content from messages where author = 'system'")
+    content = msgspec.json.decode(row.content, type=TemplateMessage)
+    assert (content.name, content.language) == ("human_needed", "fr")
+    assert list(values(content)) == [scene.number, "Je veux un humain"]
+
+
+async def test_a_template_that_whatsapp_would_refuse_is_not_tried(scene: Scene, backup_number: str) -> None:
+    scene.settings = {"alert": AlertTemplate(name="human_needed", language="fr")}
+    await set_waba(scene.engine, scene.account, "w-1")
+    channel = msgspec.structs.replace(scene.account, waba_id="w-1")
+    await a_template(scene.engine, channel, "human_needed", status="REJECTED")
+    await scene.customer_writes("Je veux un humain")
+    await scene.turn(backup_number=backup_number)
+    (alert,) = await alerts(scene)
+    assert (alert.status, alert.reason) == ("failed", "window_closed")

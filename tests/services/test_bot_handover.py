@@ -4,11 +4,12 @@ import pytest
 
 from builders import execute
 from inbox.domain import bot as rules
+from inbox.domain.bot_profile import Behaviour
 from inbox.domain.errors import InboxError
 from inbox.domain.upstream_errors import ModelRefused, ModelSilent, ModelThrottled, ModelUnavailable
 from inbox.domain.work import MAX_ATTEMPTS
 from services.bot_scene import CANARY, PHOTO, Scene, a_decision, ago
-from services.scenes import events_of, lose_lease
+from services.scenes import Thinking, events_of, lose_lease
 
 OUTAGES: list[InboxError] = [
     ModelUnavailable(),
@@ -29,7 +30,7 @@ async def test_a_message_that_waited_too_long_is_for_a_person(scene: Scene) -> N
     row = await scene.row()
     assert (row.handover_reason, row.bot_enabled) == ("too_old", True)
     assert (await scene.said(), len(scene.assistant.prompts)) == ([], 0)
-    assert await events_of(scene.engine, "bot.handed_over") == [{"reason": "too_old"}]
+    assert await events_of(scene.engine, "bot.handed_over") == [{"reason": "too_old", "bot_enabled": True}]
 
 
 @pytest.mark.parametrize("outage", OUTAGES, ids=lambda error: error.code)
@@ -128,6 +129,48 @@ async def test_the_words_of_the_model_about_its_reason_can_always_be_stored(scen
     scene.assistant.then(a_decision("handoff", "", "\x00" + "x" * 10_000))
     assert await scene.turn_after("Bonjour") == "handed_over"
     assert await scene.turns() == [("handed_over", "x" * 200)]
+
+
+async def test_an_answer_of_which_the_model_is_unsure_is_not_given(scene: Scene) -> None:
+    scene.assistant.then({**a_decision(), "confidence": 0.4})
+    assert await scene.turn_after("Bonjour") == "handed_over"
+    row = await scene.row()
+    assert (row.handover_reason, row.bot_enabled, await scene.said()) == ("low_confidence", True, [rules.FALLBACK])
+    (turn,) = await execute(scene.engine, "select confidence, handover from bot_turns")
+    assert (turn.confidence, turn.handover) == (0.4, "low_confidence")
+
+
+async def test_how_sure_is_sure_enough_is_said_by_the_account(scene: Scene) -> None:
+    await scene.business_says(behaviour=Behaviour(min_confidence=0.3))
+    scene.assistant.then({**a_decision(), "confidence": 0.4})
+    assert await scene.turn_after("Bonjour") == "answered"
+
+
+async def test_a_machine_that_says_the_same_again_and_again_is_left_to_people(scene: Scene) -> None:
+    for _ in range(2):
+        assert await scene.turn_after("Votre message a bien été reçu.") == "answered"
+    assert await scene.turn_after("votre message a bien été reçu.") == "handed_over"
+    row = await scene.row()
+    assert (row.handover_reason, row.bot_enabled, len(scene.assistant.prompts)) == ("loop", False, 2)
+
+
+async def test_a_turn_ends_in_its_time(scene: Scene) -> None:
+    scene.assistant, scene.settings = Thinking(), {"turn_seconds": 0.05}
+    assert await scene.turn_after("Bonjour") == "handed_over"
+    assert await scene.turns() == [("handed_over", "turn_timeout")]
+    assert (await scene.row()).bot_enabled is True
+
+
+async def test_links_are_those_of_the_business_and_those_it_allows(scene: Scene) -> None:
+    scene.assistant.then(
+        *(a_decision(reply=f"Voir https://{host}/a") for host in ("a.example", "www.b.example", "c.example"))
+    )
+    told = {"description": "Notre site : a.example", "behaviour": Behaviour(link_domains=("b.example",))}
+    await scene.business_says(**told)
+    for text in ("un", "deux", "trois"):
+        await scene.turn_after(text)
+    assert await scene.said() == ["Voir https://a.example/a", "Voir https://www.b.example/a", rules.FALLBACK]
+    assert (await scene.turns())[-1] == ("handed_over", "foreign_link")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from builders import an_account, execute
 from inbox.domain.access import Actor, Grant, Permission
 from inbox.domain.accounts import Channel
-from inbox.domain.bot import CustomField, Profile, TemplateConfig
+from inbox.domain.bot_profile import CustomField, Profile, TemplateConfig
 from inbox.domain.errors import AccountNotFound, PermissionDenied
 from inbox.domain.ids import AccountId, uuid7
 from inbox.ports.database import Database

@@ -74,6 +74,32 @@ async def test_a_newer_message_is_answered_by_the_next_turn_with_the_older_one(s
     assert await is_done(scene.database, WorkKind.TURN)
 
 
+async def test_a_customer_who_does_not_stop_writing_is_answered_all_the_same(scene: Scene) -> None:
+    await scene.customer_writes("Bonjour")
+    turn = await thinking(scene)
+    await scene.customer_writes("Avez-vous des cerises ?")
+    assert await answered(scene, turn) == "dropped"
+    turn = await thinking(scene)
+    await scene.customer_writes("Et des poires ?")
+    scene.clock.forward(seconds=36)
+    assert await answered(scene, turn) == "answered"
+    assert await scene.said() == ["Vous avez écrit : Avez-vous des cerises ?"]
+    assert await quick_turn(scene) == "answered"
+    assert scene.asked() == ["Bonjour", "Avez-vous des cerises ?", (await scene.said())[0], "Et des poires ?"]
+    assert len(await scene.said()) == 2
+    assert await is_done(scene.database, WorkKind.TURN)
+
+
+async def test_a_person_is_not_talked_over_however_long_the_customer_waits(scene: Scene) -> None:
+    await scene.customer_writes("Bonjour")
+    turn = await thinking(scene)
+    scene.clock.forward(seconds=36)
+    await scene.customer_writes("Allô ?")
+    await scene.person_answers("Je m'en occupe.")
+    assert await answered(scene, turn) == "dropped"
+    assert await scene.said() == ["Je m'en occupe."]
+
+
 async def test_switched_off_and_on_meanwhile_the_customer_still_gets_an_answer(scene: Scene) -> None:
     await scene.customer_writes("Bonjour")
     turn = await thinking(scene)

@@ -1,121 +1,52 @@
-"""The assistant: what it knows, what it may say, when it steps back. The French sentences are wire constants."""
+"""The assistant: when it looks, what it may decide, when it steps back. The French sentences are wire constants."""
 
-import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 import msgspec
 
 from inbox.domain.content import Call, Content, Notice, Other
-from inbox.domain.ids import AccountId, ConversationId
+from inbox.domain.explanations import Language
+from inbox.domain.ids import ConversationId
 
 FALLBACK: Final = "Je me renseigne auprès d\u2019un collègue et je reviens vers vous au plus vite."
 UNREADABLE: Final = "Je ne peux pas lire ce type de contenu, peux-tu me l'écrire ?"
-NOTHING_KNOWN: Final = "Aucune information fournie."
-HISTORY_MESSAGES: Final = 20
-MAX_REPLY: Final = 1000
-"""Characters. The prompt asks for fewer; the gate refuses more."""
+_ENGLISH_FALLBACK: Final = "I am checking with a colleague and will get back to you as soon as I can."
+_ENGLISH_UNREADABLE: Final = "I cannot read this kind of content. Could you write it to me?"
+
 _LONGEST_QUOTE: Final = 3_500
-_MAX_NAME: Final = 100
 TURN_AGE_SECONDS: Final = 120.0
+"""A message that waited longer is answered by a person."""
 MODEL_WAIT_SECONDS: Final = 30.0
 """So long may a message wait for a model that is not asked because it failed too often. Then a person goes on."""
-"""A message that waited longer is answered by a person."""
 
 
-class CustomField(msgspec.Struct, frozen=True, kw_only=True):
-    id: str = ""
-    label: str = ""
-    value: str = ""
+class Sentences(msgspec.Struct, frozen=True, kw_only=True):
+    """What is always said in the same words. `fallback` says that a person will answer."""
+
+    fallback: str
+    unreadable: str
+    nothing_known: str
 
 
-class SystemRules(msgspec.Struct, frozen=True, kw_only=True):
-    language: str = ""
-    tone: str = ""
-    role: str = ""
-    mission: str = ""
-    style: str = ""
-    priority: str = ""
-    response_policy: str = ""
-    security: str = ""
+SENTENCES: Final = {
+    Language.FRENCH: Sentences(fallback=FALLBACK, unreadable=UNREADABLE, nothing_known="Aucune information fournie."),
+    Language.ENGLISH: Sentences(
+        fallback=_ENGLISH_FALLBACK, unreadable=_ENGLISH_UNREADABLE, nothing_known="No information given."
+    ),
+}
+FALLBACKS: Final = frozenset(one.fallback for one in SENTENCES.values())
+UNREADABLES: Final = frozenset(one.unreadable for one in SENTENCES.values())
 
 
-class Company(msgspec.Struct, frozen=True, kw_only=True):
-    name: str = ""
-    address: str = ""
-    hours_block: str = ""
-    zone: str = ""
-    rendezvous: str = ""
-    activity: str = ""
+class Mode(StrEnum):
+    """What the assistant does in a conversation: nothing, suggest answers to the team, or answer."""
 
-
-class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    category: str = ""
-    content: str = ""
-
-
-class Procedure(msgspec.Struct, frozen=True, kw_only=True):
-    name: str = ""
-    steps: str = ""
-
-
-class Faq(msgspec.Struct, frozen=True, kw_only=True):
-    question: str = ""
-    answer: str = ""
-
-
-class SpecialCase(msgspec.Struct, frozen=True, kw_only=True):
-    case: str = ""
-    response: str = ""
-
-
-class Conditions(msgspec.Struct, frozen=True, kw_only=True):
-    zone: str = ""
-    payment: str = ""
-    engagement: str = ""
-    restrictions: str = ""
-    documents: str = ""
-
-
-class Links(msgspec.Struct, frozen=True, kw_only=True):
-    site: str = ""
-    products: str = ""
-    form: str = ""
-    other: str = ""
-
-
-class Escalation(msgspec.Struct, frozen=True, kw_only=True):
-    procedure: str = ""
-    contact: str = ""
-    hours: str = ""
-
-
-class TemplateConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """The playbook of an account. Stored rows may lack any section."""
-
-    system_rules: SystemRules = SystemRules()
-    company: Company = Company()
-    offers: list[Offer] = []
-    procedures: list[Procedure] = []
-    faq: list[Faq] = []
-    special_cases: list[SpecialCase] = []
-    conditions: Conditions = Conditions()
-    links: Links = Links()
-    escalation: Escalation = Escalation()
-    special_rules: str = ""
-
-
-class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """What the business told the assistant."""
-
-    account_id: AccountId
-    business_name: str | None = None
-    description: str | None = None
-    address: str | None = None
-    hours: str | None = None
-    knowledge_base: str | None = None
-    custom_fields: list[CustomField] = []
-    template_config: TemplateConfig = TemplateConfig()
+    OFF = "off"
+    SUGGEST = "suggest"
+    AUTO = "auto"
 
 
 class Action(StrEnum):
@@ -126,21 +57,39 @@ class Action(StrEnum):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """What the model answers, as a JSON schema. It is a wish: code decides."""
+    """What the model answers, as a JSON schema. It is a wish: code decides.
 
+    `sources` are the ids of the articles that the reply rests on.
+    """
+
+    sources: tuple[str, ...] = msgspec.field(default_factory=tuple)
     confidence: float
     action: Action
     handoff_reason: str
     reply: str
 
 
-class GateClosed(StrEnum):
-    """Why an answer of the model is not sent."""
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person has to know who goes on with a conversation, as a JSON schema."""
 
-    EMPTY = "empty"
-    TOO_LONG = "too_long"
-    LEAKS_PROMPT = "leaks_prompt"
-    CONTROL_CHARACTERS = "control_characters"
+    text: str
+
+
+class LoopLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Two machines talk if the bot answered `replies` times in `seconds`, or got the same text `repeats` times."""
+
+    replies: int = 8
+    seconds: float = 120.0
+    repeats: int = 3
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """A message as far as the rules look at it; `author` is who wrote one of ours."""
+
+    is_inbound: bool
+    author: str | None
+    text: str
+    at: datetime
 
 
 _SILENT: Final = frozenset({"reaction", "system", "status"})
@@ -159,7 +108,7 @@ def wakes_bot(content: Content) -> bool:
 
 def asks_for_human(reply: str) -> bool:
     """True if the model answered with the fallback sentence: it wants a person (case ignored)."""
-    return reply.strip().casefold() == FALLBACK.casefold()
+    return reply.strip().casefold() in {sentence.casefold() for sentence in FALLBACKS}
 
 
 def escalation(conversation_id: ConversationId, client_number: str, last_text: str | None) -> str:
@@ -168,130 +117,39 @@ def escalation(conversation_id: ConversationId, client_number: str, last_text: s
     return f"[Escalade] Conversation {conversation_id} (client: {client_number})\nDernier message: {said}"
 
 
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+def left_to_gather(first: datetime, last: datetime, now: datetime, quiet: timedelta, most: timedelta) -> timedelta:
+    """How long to wait for more after unanswered messages of `first` to `last`; nothing if they are to be answered now.
+
+    The times are WhatsApp's: a clock that is ahead of ours by more than the quiet period makes nobody wait.
+    """
+    left = min(last + quiet, first + most) - now
+    return left if timedelta() < left <= quiet else timedelta()
 
 
-def gate(reply: str, canary: str) -> GateClosed | None:
-    """None if `reply` may go to a customer. `canary` is a word of the prompt that no answer has a reason to hold."""
-    text = reply.strip()
-    if not text:
-        return GateClosed.EMPTY
-    if len(text) > MAX_REPLY:
-        return GateClosed.TOO_LONG
-    if canary in text:
-        return GateClosed.LEAKS_PROMPT
-    if _CONTROL.search(text):
-        return GateClosed.CONTROL_CHARACTERS
-    return None
+def is_loop(said: Sequence[Said], now: datetime, limits: LoopLimits) -> bool:
+    """True if the customer seems to be a machine. `said` is oldest first; a message of our people begins it anew."""
+    talk: list[Said] = []
+    for message in reversed(said):
+        if not message.is_inbound and message.author != "bot":
+            break
+        talk.append(message)
+    since = now - timedelta(seconds=limits.seconds)
+    quick = sum(not message.is_inbound and message.at > since for message in talk)
+    return quick >= limits.replies or _repeats(talk) >= limits.repeats
 
 
-def knowledge(profile: Profile, contact_name: str | None) -> str:
-    """The text `Contexte entreprise` of the prompt, in the order and with the headings of the contract."""
-    playbook = _playbook(profile.template_config)
-    lines = [
-        *([playbook] if playbook else []),
-        *_labelled(
-            ("Nom: ", profile.business_name),
-            ("Description: ", profile.description),
-            ("Adresse: ", profile.address),
-            ("Horaires: ", profile.hours),
-            ("Informations additionnelles: ", profile.knowledge_base),
-        ),
-        *(f"{f.label}: {f.value}" for f in profile.custom_fields if f.label and f.value),
-        *_labelled(("Prenom/nom du contact: ", _one_line(contact_name))),
-    ]
-    return "\n".join(lines) or NOTHING_KNOWN
-
-
-def _one_line(name: str | None) -> str:
-    """Customers choose their own name: a line of it may not pose as another line of the prompt."""
-    printable = "".join(c if c.isprintable() else " " for c in name or "")
-    return " ".join(printable.split())[:_MAX_NAME]
-
-
-def _labelled(*pairs: tuple[str, str | None]) -> list[str]:
-    return [f"{label}{value.strip()}" for label, value in pairs if value and value.strip()]
-
-
-def _playbook(config: TemplateConfig) -> str:
-    rules, company, conditions = config.system_rules, config.company, config.conditions
-    links, escalation = config.links, config.escalation
-    sections = [
-        ("## SYSTEM RULES", _rules(rules)),
-        ("## INFOS ENTREPRISE", _company(company)),
-        ("## OFFRES / SERVICES", _offers(config.offers)),
-        ("## CONDITIONS & PROCÉDURES", _conditions(conditions)),
-        ("## PROCÉDURES SIMPLIFIÉES", _procedures(config.procedures)),
-        ("## FAQ", [line for f in config.faq for line in _labelled(("Q: ", f.question), ("R: ", f.answer))]),
-        ("## CAS SPÉCIAUX", _special_cases(config.special_cases)),
-        (
-            "## LIENS UTILES",
-            _labelled(
-                ("Site: ", links.site),
-                ("Produits: ", links.products),
-                ("Formulaire: ", links.form),
-                ("Autre: ", links.other),
-            ),
-        ),
-        (
-            "## ESCALADE HUMAIN",
-            _labelled(
-                ("Procédure: ", escalation.procedure),
-                ("Contact: ", escalation.contact),
-                ("Horaires du contact: ", escalation.hours),
-            ),
-        ),
-        ("## RÈGLES SPÉCIALES BOT", _labelled(("", config.special_rules))),
-    ]
-    return "\n\n".join("\n".join([heading, *lines]) for heading, lines in sections if lines)
-
-
-def _rules(rules: SystemRules) -> list[str]:
-    return _labelled(
-        ("Rôle: ", rules.role),
-        ("Mission: ", rules.mission),
-        ("Langue par défaut: ", rules.language),
-        ("Ton attendu: ", rules.tone),
-        ("Style de réponse: ", rules.style),
-        ("Priorité des sources: ", rules.priority),
-        ("Politique de réponse: ", rules.response_policy),
-        ("Règles de sécurité: ", rules.security),
-    )
-
-
-def _company(company: Company) -> list[str]:
-    return _labelled(
-        ("Nom entreprise: ", company.name),
-        ("Adresse: ", company.address),
-        ("Horaires détaillés: ", company.hours_block),
-        ("Zone couverte: ", company.zone),
-        ("Rendez-vous: ", company.rendezvous),
-        ("Activité principale: ", company.activity),
-    )
-
-
-def _conditions(conditions: Conditions) -> list[str]:
-    return _labelled(
-        ("Zone: ", conditions.zone),
-        ("Paiement / dépôt: ", conditions.payment),
-        ("Engagement: ", conditions.engagement),
-        ("Restrictions: ", conditions.restrictions),
-        ("Documents requis:\n", conditions.documents),
-    )
-
-
-def _offers(offers: list[Offer]) -> list[str]:
-    return [line for o in offers for line in _labelled(("### Catégorie: ", o.category), ("", o.content))]
-
-
-def _procedures(procedures: list[Procedure]) -> list[str]:
-    return [
-        line
-        for p in procedures
-        if p.name or p.steps
-        for line in _labelled(("### ", p.name or "Procédure"), ("", p.steps))
-    ]
-
-
-def _special_cases(cases: list[SpecialCase]) -> list[str]:
-    return [line for c in cases if c.case or c.response for line in (f"Si {c.case}:", c.response) if line]
+def _repeats(newest_first: Sequence[Said]) -> int:
+    """How often in a row the customer said the same, each time after an answer of ours."""
+    rounds: list[str] = []
+    was_answered = True
+    for message in newest_first:
+        if not message.is_inbound:
+            was_answered = True
+            continue
+        text = " ".join(message.text.casefold().split())
+        if was_answered:
+            rounds.append(text)
+        else:
+            rounds[-1] = f"{text} {rounds[-1]}"
+        was_answered = False
+    return next((place for place, text in enumerate(rounds) if text != rounds[0]), len(rounds))

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from inbox.domain.bot import CustomField, TemplateConfig
+from inbox.domain.bot_profile import CustomField, TemplateConfig
 from inbox.domain.errors import Invalid
 from inbox.domain.ids import uuid7
 

@@ -1,9 +1,10 @@
 """A turn of the assistant: decide, ask, check, answer; and step back where a person has to go on.
 
 The model is asked outside of any transaction. Its answer is queued only if nothing has moved meanwhile: the epoch, the
-switch and the newest message are checked again in the transaction that queues it.
+mode and the newest message are checked again in the transaction that queues it.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,59 +12,65 @@ from uuid import UUID
 
 import msgspec
 
-from inbox.domain import bot as rules
-from inbox.domain.bot import Action, Decision
+from inbox.domain.bot import (
+    MODEL_WAIT_SECONDS,
+    SENTENCES,
+    TURN_AGE_SECONDS,
+    UNREADABLES,
+    Decision,
+    Mode,
+    Said,
+    is_loop,
+    left_to_gather,
+)
+from inbox.domain.bot_profile import Profile
+from inbox.domain.bot_schedule import may_answer
+from inbox.domain.bot_verdict import FINAL, Verdict, handed_over, judged
 from inbox.domain.clock import Clock
-from inbox.domain.contacts import Address
-from inbox.domain.content import Text, is_readable
+from inbox.domain.content import Media, Text
 from inbox.domain.conversations import Conversation, HandoverReason
-from inbox.domain.errors import CircuitOpen, ConversationNotFound, InboxError, Kind
-from inbox.domain.events import Event
-from inbox.domain.ids import AccountId, ConversationId, MessageId, TurnId, uuid7
+from inbox.domain.errors import AccountNotFound, CircuitOpen, ConversationNotFound, InboxError, Kind
+from inbox.domain.events import BotSuggested
+from inbox.domain.ids import ConversationId, MessageId, TurnId, uuid7
+from inbox.domain.knowledge import Source
 from inbox.domain.messages import Author
-from inbox.domain.outbound import TTL_BOT, TTL_HUMAN
+from inbox.domain.outbound import TTL_BOT
 from inbox.domain.work import MAX_ATTEMPTS, Lane, WorkKind
+from inbox.ports.bot import StoredFile, TurnEnd
 from inbox.ports.database import Database, Transaction
-from inbox.ports.llm import Answer, Assistant, Prompt, Turn
+from inbox.ports.llm import Answer
 from inbox.ports.receipts import Typing
 from inbox.ports.records import BotTurn, History, NewMessage
 from inbox.services.accepting import put
+from inbox.services.bot_budget import Spending
+from inbox.services.bot_context import Asked, Contexts, Talk
+from inbox.services.bot_handover import Stepping
 from inbox.services.bot_profiles import BotProfiles
+from inbox.services.bot_summary import Summaries
+from inbox.services.bot_talk import Unanswered, mode_of, newer, said_since_text, talk_of, unanswered
 from inbox.services.rights import Rights
 from inbox.services.waiting import Waiting
 
 _MODEL_FAULTS: Final = frozenset({Kind.UPSTREAM, Kind.UNAVAILABLE, Kind.TIMEOUT, Kind.THROTTLED, Kind.MISCONFIGURED})
-_MAX_REASON: Final = 200
-"""Characters of the model's own words that are kept."""
+_FILE_SECONDS: Final = 10.0
+"""So long a turn waits for a file on its way into our store."""
+_LOOK_FOR_FILE: Final = timedelta(seconds=1)
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a turn comes to: a sentence for the customer, a hand-over, both, or nothing."""
+class _Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What a turn comes to, and what it was made of. `answer` is the model's."""
 
-    reply: str | None = None
-    handover: HandoverReason | None = None
-    switch_off: bool = False
-    state: str = "answered"
-    reason: str | None = None
+    verdict: Verdict
     answer: Answer[Decision] | None = None
+    asked: Asked | None = None
 
-
-class _Opened(msgspec.Struct, frozen=True, kw_only=True):
-    """A turn under way. `asked_at` is when the customer last wrote, `decided` its outcome if no model is needed."""
-
-    turn: BotTurn
-    asked_at: datetime
-    client_number: str
-    prompt: Prompt
-    decided: Outcome | None
-
-
-class BotSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`template` is the prompt file; `backup_number` gets the alerts of hand-overs, as WhatsApp digits."""
-
-    template: str
-    canary: str
-    backup_number: str | None
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """What the answer rests on, as far as the model was really given it."""
+        if self.answer is None or self.asked is None:
+            return ()
+        offered = self.asked.offered
+        return tuple(offered[name] for name in dict.fromkeys(self.answer.value.sources) if name in offered)
 
 
 class Bot:
@@ -73,17 +80,24 @@ class Bot:
         self,
         database: Database,
         rights: Rights,
-        assistant: Assistant,
-        settings: BotSettings,
+        contexts: Contexts,
         clock: Clock,
+        *,
+        summaries: Summaries | None = None,
         typing: Typing | None = None,
     ) -> None:
-        """`typing` tells the customer while the model is asked."""
+        """`contexts` knows the model and the settings. Without `summaries` nobody gets any.
+
+        `typing` tells the customer while the model is asked.
+        """
         self._database = database
         self._profiles = BotProfiles(database, rights)
-        self._assistant = assistant
-        self._settings = settings
+        self._contexts = contexts
+        self._settings = contexts.settings
         self._now = clock
+        self._spending = Spending(database, contexts.settings, clock)
+        self._stepping = Stepping(database, contexts.settings, clock)
+        self._summaries = summaries
         self._typing = typing
         self._waiting = Waiting()
 
@@ -92,190 +106,197 @@ class Bot:
         if lane.account_id is None:
             raise LookupError(f"turn lane without account: {lane.key}")
         try:
-            opened = await self._open(lane.account_id, ConversationId(UUID(lane.key)))
-        except ConversationNotFound:
-            opened = None  # somebody deleted it
-        if opened is None:
+            profile = await self._profiles.of(lane.account_id)
+            talk = await self._open(profile, ConversationId(UUID(lane.key)))
+        except (AccountNotFound, ConversationNotFound):
+            talk = None  # somebody deleted it
+        if talk is None:
             await self._database.work.finish([lane])
             return "nothing_to_say"
-        outcome = opened.decided
-        if lane.attempts > MAX_ATTEMPTS:
-            # Worker after worker died with this turn: a person goes on.
-            outcome = _unavailable("worker_died")
-        try:
-            outcome = outcome or await self._ask(opened)
-        except CircuitOpen as error:
-            left = timedelta(seconds=rules.MODEL_WAIT_SECONDS) - (self._now() - opened.asked_at)
-            if left > timedelta(0):
-                # Nobody was asked, so nothing is lost yet. The lane is due when the limit is reached, or sooner.
-                await self._database.work.retry(lane, left)
-                self._waiting.add(lane.key)
-                return "waits"
-            outcome = _unavailable(error.code)
-        return await self._close(opened, outcome, lane)
+        if isinstance(talk, timedelta):
+            await self._database.work.retry(lane, talk)
+            return "gathers"
+        return await self._turn(talk, lane)
 
     async def resume(self, most: int | None) -> None:
         """The model may be there again: `most` of the turns that wait for it are due now, None is all."""
         await self._database.work.hurry(WorkKind.TURN, self._waiting.take(most))
 
+    async def _turn(self, talk: Talk, lane: Lane) -> str:
+        verdict = self._without_model(talk)
+        if lane.attempts > MAX_ATTEMPTS:
+            # Worker after worker died with this turn: a person goes on.
+            verdict = _unavailable(talk, "worker_died")
+        try:
+            outcome = await self._answered(talk) if verdict is None else _Outcome(verdict=verdict)
+        except CircuitOpen as error:
+            left = timedelta(seconds=MODEL_WAIT_SECONDS) - (self._now() - _begun_at(talk))
+            if left > timedelta(0) and talk.turn.mode is Mode.AUTO:
+                # Nobody was asked, so nothing is lost yet. The lane is due when the limit is reached, or sooner.
+                await self._database.work.retry(lane, left)
+                self._waiting.add(lane.key)
+                return "waits"
+            outcome = _Outcome(verdict=_unavailable(talk, error.code))
+        verdict = await self._close(talk, outcome, lane)
+        if verdict.handover is not None and self._summaries is not None:
+            await self._summaries.make(talk, verdict.handover)
+        return verdict.state
+
     # --- before the model ---------------------------------------------------------------------------------------------
 
-    async def _open(self, account_id: AccountId, conversation_id: ConversationId) -> _Opened | None:
+    async def _open(self, profile: Profile, conversation_id: ConversationId) -> Talk | timedelta | None:
+        """None if there is nothing to say, a time if there may be more to wait for."""
+        account_id = profile.account_id
         async with self._database.transaction() as tx:
             conversation = await tx.conversations.lock(account_id, conversation_id)
-            if not conversation.bot_enabled:
+            mode = mode_of(conversation)
+            if mode is Mode.OFF or (mode is Mode.AUTO and not may_answer(profile.behaviour.schedule, self._now())):
                 return None
-            history = await _talk(tx, account_id, conversation_id)
-            waiting = _unanswered(history)
-            if not waiting:
+            found = await unanswered(tx, account_id, conversation_id, conversation.epoch)
+            if found is None or (mode is Mode.AUTO and _is_somebodys(conversation, found.waiting)):
                 return None
+            files = await tx.bot.files(account_id, [m.id for m in found.waiting if isinstance(m.content, Media)])
+            left = self._left_to_wait(profile, found, files)
+            if left:
+                return left
             turn = await tx.bot.open_turn(
                 BotTurn(
                     id=TurnId(uuid7()),
                     account_id=account_id,
                     conversation_id=conversation_id,
-                    trigger_message_id=waiting[-1].id,
+                    trigger_message_id=found.waiting[-1].id,
                     epoch=conversation.epoch,
+                    mode=mode,
                 )
             )
             if turn is None:
                 return None
-            name = await tx.conversations.contact_name(account_id, conversation_id)
-        knowledge = rules.knowledge(await self._profiles.of(account_id), name)
-        return _Opened(
-            turn=turn,
-            asked_at=waiting[-1].at,
-            client_number=conversation.client_number,
-            prompt=self._prompt(knowledge, history),
-            decided=self._without_model(history, waiting),
-        )
+            return Talk(
+                turn=turn,
+                profile=profile,
+                client_number=conversation.client_number,
+                contact_name=await tx.conversations.contact_name(account_id, conversation_id),
+                history=found.read,
+                waiting=found.waiting,
+                begun_at=found.begun_at,
+                since=await tx.bot.last_handover(account_id, conversation_id, list(FINAL)),
+                files=files,
+            )
 
-    def _without_model(self, history: Sequence[History], waiting: Sequence[History]) -> Outcome | None:
+    def _left_to_wait(self, profile: Profile, found: Unanswered, files: Sequence[StoredFile]) -> timedelta | None:
+        """For more of what the customer writes, or for files that the model can read; None to wait for nothing."""
+        now, settings, waiting = self._now(), self._settings, found.waiting
+        left = left_to_gather(found.first_at, waiting[-1].at, now, settings.quiet, settings.gather)
+        if left:
+            return left
+        coming = {file.message_id for file in files if file.is_coming}
+        is_fresh = timedelta() <= now - waiting[-1].at < timedelta(seconds=_FILE_SECONDS)
+        if is_fresh and any(m.id in coming and self._contexts.takes(m, profile, None) for m in waiting):
+            return _LOOK_FOR_FILE
+        return None
+
+    def _without_model(self, talk: Talk) -> Verdict | None:
         """The cases that code decides alone."""
-        if (self._now() - waiting[-1].at).total_seconds() > rules.TURN_AGE_SECONDS:
-            return Outcome(handover=HandoverReason.TOO_OLD, state="handed_over", reason="too_old")
-        if any(m.content is None or is_readable(m.content) for m in waiting):
+        if talk.turn.mode is Mode.SUGGEST:
             return None
-        if _said_since_text(history, rules.UNREADABLE):
-            return Outcome(state="silent", reason="unreadable_again")
-        return Outcome(reply=rules.UNREADABLE, reason="unreadable")
-
-    def _prompt(self, knowledge: str, history: Sequence[History]) -> Prompt:
-        # The template is data: plain replacement, so that braces of a profile mean nothing.
-        system = (
-            self._settings.template.replace("{unreadable}", rules.UNREADABLE)
-            .replace("{canary}", self._settings.canary)
-            .replace("{knowledge}", knowledge)
-        )
-        turns = tuple(
-            Turn(role="customer" if m.is_inbound else "business", text=m.content_text)
-            for m in history
-            if m.content_text
-        )
-        return Prompt(system=system, history=turns)
+        if (self._now() - _begun_at(talk)).total_seconds() > TURN_AGE_SECONDS:
+            return Verdict(handover=HandoverReason.TOO_OLD, state="handed_over", reason="too_old")
+        said = [
+            Said(is_inbound=m.is_inbound, author=m.author, text=m.content_text or "", at=m.at) for m in talk.history
+        ]
+        if is_loop(said, self._now(), self._settings.loop):
+            return handed_over(HandoverReason.LOOP, "loop", talk.sentences)
+        return None
 
     # --- the model ----------------------------------------------------------------------------------------------------
 
-    async def _ask(self, opened: _Opened) -> Outcome:
+    async def _answered(self, talk: Talk) -> _Outcome:
         """Raises `CircuitOpen`, for then the model was not asked."""
-        if self._typing is not None:
-            self._typing.begins(opened.turn.account_id, opened.turn.conversation_id)
         try:
-            answer = await self._assistant.complete(opened.prompt, schema=Decision)
-        except CircuitOpen:
-            raise
-        except InboxError as error:
-            if error.kind not in _MODEL_FAULTS:
-                raise
-            return _unavailable(error.code)
-        return self._judge(answer)
+            async with asyncio.timeout(self._settings.turn_seconds):
+                asked = await self._contexts.of(talk)
+                return await self._ask(talk, asked) if asked.is_readable else _unreadable(talk)
+        except TimeoutError:
+            return _Outcome(verdict=_unavailable(talk, "turn_timeout"))
 
-    def _judge(self, answer: Answer[Decision]) -> Outcome:
-        decision = answer.value
-        asked = decision.action in (Action.HANDOFF, Action.REPLY_AND_HANDOFF) or rules.asks_for_human(decision.reply)
-        if decision.action is Action.IGNORE:
-            return Outcome(state="silent", reason="ignored", answer=answer)
-        closed = rules.gate(decision.reply, self._settings.canary)
-        if asked:
-            keeps = decision.action is Action.REPLY_AND_HANDOFF and closed is None
-            return Outcome(
-                reply=decision.reply.strip() if keeps else rules.FALLBACK,
-                handover=_reason(decision.handoff_reason),
-                switch_off=True,
-                state="handed_over",
-                reason=_storable(decision.handoff_reason),
-                answer=answer,
-            )
-        if closed is not None:
-            return Outcome(
-                reply=rules.FALLBACK,
-                handover=HandoverReason.GATE,
-                state="handed_over",
-                reason=closed.value,
-                answer=answer,
-            )
-        return Outcome(reply=decision.reply.strip(), answer=answer)
+    async def _ask(self, talk: Talk, asked: Asked) -> _Outcome:
+        """Raises `CircuitOpen`."""
+        turn, behaviour = talk.turn, talk.profile.behaviour
+        call = await self._spending.reserve(turn.account_id, turn.conversation_id, behaviour, asked.tokens)
+        if call is None:
+            return _Outcome(verdict=handed_over(HandoverReason.BUDGET, "budget_spent", talk.sentences), asked=asked)
+        if self._typing is not None and turn.mode is Mode.AUTO:
+            self._typing.begins(turn.account_id, turn.conversation_id)
+        try:
+            answer = await self._contexts.assistant.complete(asked.prompt, schema=Decision)
+        except InboxError as error:
+            await self._spending.failed(call, error)
+            if isinstance(error, CircuitOpen) or error.kind not in _MODEL_FAULTS:
+                raise
+            return _Outcome(verdict=_unavailable(talk, error.code), asked=asked)
+        await self._spending.settle(call, answer.usage, answer.cost)
+        least = self._settings.min_confidence if behaviour.min_confidence is None else behaviour.min_confidence
+        verdict = judged(answer.value, asked.allowed, talk.sentences, least)
+        return _Outcome(verdict=verdict, answer=answer, asked=asked)
 
     # --- after the model ----------------------------------------------------------------------------------------------
 
-    async def _close(self, opened: _Opened, outcome: Outcome, lane: Lane) -> str:
-        turn = opened.turn
-        ids = {opened.client_number: turn.conversation_id}
-        if outcome.handover and self._settings.backup_number is not None:
-            ids.setdefault(self._settings.backup_number, await self._backup_conversation(turn.account_id))
+    async def _close(self, talk: Talk, outcome: _Outcome, lane: Lane) -> Verdict:
+        """Returns what really became of the turn."""
+        turn, verdict = talk.turn, outcome.verdict
+        if turn.mode is Mode.SUGGEST:
+            verdict = _suggested(verdict)
+        ids = [turn.conversation_id]
+        if verdict.handover is not None:
+            backup = await self._stepping.backup_conversation(turn.account_id)
+            ids += [backup] if backup is not None and backup != turn.conversation_id else []
         async with self._database.transaction() as tx:
             # In the order of their ids, as ingest locks them.
-            locked = {
-                key: await tx.conversations.lock(turn.account_id, ids[key])
-                for key in sorted(ids, key=lambda key: ids[key])
-            }
-            conversation = locked.pop(opened.client_number)
-            history = await _talk(tx, turn.account_id, turn.conversation_id)
-            if not _still_wanted(turn, conversation, history):
-                outcome = Outcome(state="dropped", reason="overtaken", answer=outcome.answer)
-                if conversation.bot_enabled:
+            locked = {one: await tx.conversations.lock(turn.account_id, one) for one in sorted(ids)}
+            conversation = locked.pop(turn.conversation_id)
+            history = await talk_of(tx, turn.account_id, turn.conversation_id)
+            if not self._is_wanted(talk, conversation, newer(turn, talk.history, history)):
+                verdict = Verdict(state="dropped", reason="overtaken")
+                if mode_of(conversation) is not Mode.OFF:
                     # What overtook it may want an answer as well: the lane stays open and is looked at again.
                     lane = msgspec.structs.replace(lane, ver=0)
-            if outcome.handover is not None:
-                outcome = await self._hand_over(tx, turn, conversation, outcome, history, locked.values())
-            elif _is_of_model(outcome) and conversation.handed_over_at is not None:
-                await tx.conversations.take_back(turn.account_id, turn.conversation_id)
-            if outcome.reply is not None:
-                await self._say(tx, turn, conversation, outcome.reply)
-            await _close_turn(tx, turn, outcome)
+            verdict = await self._acted(tx, talk, conversation, verdict, history, locked.values())
+            await tx.bot.close_turn(turn, _end(verdict, outcome))
+            if verdict.is_of_model and outcome.sources:
+                await tx.knowledge.used(turn.account_id, turn.id, outcome.sources)
             await tx.finish([lane])
-        return outcome.state
+        return verdict
 
-    async def _backup_conversation(self, account_id: AccountId) -> ConversationId:
-        async with self._database.transaction() as tx:
-            to = Address.of(self._settings.backup_number or "")
-            found, _ = await tx.conversations.find_or_create(account_id, to, self._now())
-        return found
+    def _is_wanted(self, talk: Talk, conversation: Conversation, came: Sequence[History] | None) -> bool:
+        """`came` is what was written meanwhile. A customer who does not stop writing is answered all the same."""
+        turn = talk.turn
+        if came is None or mode_of(conversation) is not turn.mode or conversation.epoch != turn.epoch:
+            return False
+        patience = self._settings.gather + timedelta(seconds=self._settings.turn_seconds)
+        is_late = self._now() - _begun_at(talk) > patience
+        return not came or (is_late and all(message.is_inbound for message in came))
 
-    async def _hand_over(
+    async def _acted(
         self,
         tx: Transaction,
-        turn: BotTurn,
+        talk: Talk,
         conversation: Conversation,
-        outcome: Outcome,
+        verdict: Verdict,
         history: Sequence[History],
         backups: Iterable[Conversation],
-    ) -> Outcome:
-        reason = str(outcome.handover)
-        since = conversation.handed_over_at or self._now()
-        await tx.conversations.hand_over(
-            conversation.account_id, conversation.id, reason, since, switch_off=outcome.switch_off
-        )
-        await tx.record(_event(conversation, "bot.handed_over", reason=reason))
-        if conversation.handed_over_at is None or outcome.switch_off:
-            for backup in backups:
-                text = rules.escalation(conversation.id, conversation.client_number, history[-1].content_text)
-                await self._alert(tx, turn, backup, text)
-        is_told = any(_is_fallback(message) and message.at >= since for message in history)
-        if is_told and outcome.reply == rules.FALLBACK:
-            # Once is enough: the customer knows that a person will come.
-            return msgspec.structs.replace(outcome, reply=None)
-        return outcome
+    ) -> Verdict:
+        turn = talk.turn
+        if verdict.handover is not None:
+            verdict = await self._stepping.hand_over(tx, turn, conversation, verdict, history, backups)
+        if turn.mode is Mode.SUGGEST:
+            if verdict.is_of_model:
+                await tx.record(_told(turn))
+            return verdict
+        if verdict.is_of_model and conversation.handed_over_at is not None:
+            await tx.conversations.take_back(turn.account_id, turn.conversation_id)
+        if verdict.reply is not None:
+            await self._say(tx, turn, conversation, verdict.reply)
+        return verdict
 
     async def _say(self, tx: Transaction, turn: BotTurn, conversation: Conversation, text: str) -> None:
         now = self._now()
@@ -293,96 +314,51 @@ class Bot:
         )
         await put(tx, conversation, message)
 
-    async def _alert(self, tx: Transaction, turn: BotTurn, backup: Conversation, text: str) -> None:
-        """Tells the backup number, on the normal way out: a failure is a failed message that people see."""
-        now = self._now()
-        alert = NewMessage(
-            id=MessageId(uuid7()),
-            account_id=turn.account_id,
-            conversation_id=backup.id,
-            content=Text(body=text),
-            author=Author.SYSTEM,
-            author_id=None,
-            at=now,
-            expires_at=now + TTL_HUMAN,
-            turn_id=turn.id,
-            part=1,
-        )
-        await put(tx, backup, alert)
+
+def _told(turn: BotTurn) -> BotSuggested:
+    return BotSuggested(
+        account_id=turn.account_id, conversation_id=turn.conversation_id, message_id=turn.trigger_message_id
+    )
 
 
-async def _close_turn(tx: Transaction, turn: BotTurn, outcome: Outcome) -> None:
-    answer = outcome.answer
-    await tx.bot.close_turn(
-        turn,
-        outcome.state,
-        reason=outcome.reason,
-        answer=outcome.reply,
+def _end(verdict: Verdict, outcome: _Outcome) -> TurnEnd:
+    answer, asked = outcome.answer, outcome.asked
+    return TurnEnd(
+        state=verdict.state,
+        reason=verdict.reason or ("no_sources" if asked is not None and asked.lacks_sources else None),
+        answer=verdict.reply,
+        handover=verdict.handover,
         model=answer.model if answer else None,
         tokens=(answer.usage.input, answer.usage.output) if answer else (0, 0),
+        cost=answer.cost if answer else None,
+        confidence=answer.value.confidence if answer else None,
+        prompt=asked.prompt_name if asked else None,
     )
 
 
-def _is_fallback(message: History) -> bool:
-    return not message.is_inbound and message.content_text == rules.FALLBACK
+def _unreadable(talk: Talk) -> _Outcome:
+    """Said once until the customer writes something readable again."""
+    if talk.turn.mode is Mode.SUGGEST or said_since_text(talk.history, UNREADABLES):
+        return _Outcome(verdict=Verdict(state="silent", reason="unreadable_again"))
+    return _Outcome(verdict=Verdict(reply=talk.sentences.unreadable, reason="unreadable"))
 
 
-def _unavailable(reason: str) -> Outcome:
-    return Outcome(reply=rules.FALLBACK, handover=HandoverReason.UNAVAILABLE, state="handed_over", reason=reason)
+def _unavailable(talk: Talk, reason: str) -> Verdict:
+    return handed_over(HandoverReason.UNAVAILABLE, reason, SENTENCES[talk.profile.behaviour.language])
 
 
-async def _talk(tx: Transaction, account_id: AccountId, conversation_id: ConversationId) -> list[History]:
-    """The newest messages, oldest first, without those that nobody would answer: notices, empty texts."""
-    history = await tx.messages.history(account_id, conversation_id, rules.HISTORY_MESSAGES)
-    return [
-        message
-        for message in history
-        if (message.content_text or "").strip() and (message.content is None or rules.wakes_bot(message.content))
-    ]
+def _suggested(verdict: Verdict) -> Verdict:
+    """For the team, who are there already: nothing is handed over, and no fixed sentence is worth suggesting."""
+    if verdict.is_of_model:
+        return msgspec.structs.replace(verdict, state="suggested")
+    return Verdict(state="silent", reason=verdict.reason)
 
 
-def _unanswered(history: Sequence[History]) -> list[History]:
-    """The customer's messages since the last one of ours, oldest first."""
-    waiting: list[History] = []
-    for message in reversed(history):
-        if not message.is_inbound:
-            break
-        waiting.append(message)
-    return waiting[::-1]
+def _is_somebodys(conversation: Conversation, waiting: Sequence[History]) -> bool:
+    """True if what waits was there when somebody was given the conversation: it is theirs to answer."""
+    return conversation.assigned_at is not None and waiting[-1].at <= conversation.assigned_at
 
 
-def _said_since_text(history: Sequence[History], sentence: str) -> bool:
-    """True if `sentence` was sent since the customer last wrote something readable."""
-    for message in reversed(history):
-        if message.is_inbound and (message.content is None or is_readable(message.content)):
-            return False
-        if not message.is_inbound and message.content_text == sentence:
-            return True
-    return False
-
-
-def _still_wanted(turn: BotTurn, conversation: Conversation, history: Sequence[History]) -> bool:
-    return (
-        conversation.bot_enabled
-        and conversation.epoch == turn.epoch
-        and bool(history)
-        and history[-1].id == turn.trigger_message_id
-    )
-
-
-def _is_of_model(outcome: Outcome) -> bool:
-    """True if the model answered the customer: it is there again."""
-    return outcome.state == "answered" and outcome.answer is not None
-
-
-def _storable(reason: str) -> str:
-    """The model's own words, without what PostgreSQL has no room for."""
-    return reason.replace("\x00", "")[:_MAX_REASON]
-
-
-def _reason(word: str) -> HandoverReason:
-    return HandoverReason.ASKED if word == HandoverReason.ASKED else HandoverReason.MODEL
-
-
-def _event(conversation: Conversation, kind: str, **body: str) -> Event:
-    return Event(account_id=conversation.account_id, conversation_id=conversation.id, kind=kind, body=dict(body))
+def _begun_at(talk: Talk) -> datetime:
+    """Since when the customer waits for this turn and for those that were overtaken: more messages do not move it."""
+    return talk.begun_at or talk.waiting[-1].at

@@ -3,7 +3,7 @@
 from typing import Final
 
 from inbox.domain.access import Actor, Permission
-from inbox.domain.bot import Profile, TemplateConfig
+from inbox.domain.bot_profile import Profile
 from inbox.domain.errors import AccountNotFound
 from inbox.domain.ids import AccountId
 from inbox.ports.database import Database
@@ -30,32 +30,22 @@ class BotProfiles:
         row = await self._known(account_id)
         return Profile(**{name: getattr(row, name) for name in Profile.__struct_fields__})
 
-    async def replace(self, actor: Actor, profile: Profile) -> BotProfileRow:
-        """Replaces the whole profile of `profile.account_id`; it counts from the next turn on."""
+    async def replace(self, actor: Actor, profile: Profile, *, keeps_behaviour: bool = False) -> BotProfileRow:
+        """Replaces the whole profile of `profile.account_id`; it counts from the next turn on.
+
+        `keeps_behaviour` leaves alone how the assistant behaves: front ends of before do not know of it.
+        """
         await require_at(self._database, actor, Permission.SETTINGS_MANAGE, profile.account_id)
         async with self._rights.changing(), self._database.transaction() as tx:
             await tx.change_rights()
-            await tx.bot.put_profile(profile)
+            await tx.bot.put_profile(profile, keeps_behaviour=keeps_behaviour)
         return await self._known(profile.account_id)
 
     async def _known(self, account_id: AccountId) -> BotProfileRow:
         async def load() -> BotProfileRow:
             row = await self._database.queries.bot_profile(account_id)
-            if row is None and not await self._database.queries.account_exists(account_id):
+            if row is None:
                 raise AccountNotFound
-            return row or _empty(account_id)
+            return row
 
         return await self._rights.remembered("bot_profile", account_id, load, ttl=_PROFILE_SECONDS)
-
-
-def _empty(account_id: AccountId) -> BotProfileRow:
-    return BotProfileRow(
-        account_id=account_id,
-        business_name="",
-        description="",
-        address="",
-        hours="",
-        knowledge_base="",
-        custom_fields=[],
-        template_config=TemplateConfig(),
-    )

@@ -7,13 +7,14 @@ from dishka.integrations.litestar import FromDishka, inject
 from litestar import Router, get, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from inbox.domain.access import Actor, Permission
-from inbox.domain.bot import CustomField, Profile
+from inbox.domain.bot_profile import CustomField, Profile
 from inbox.domain.bot_profiles import MAX_ITEMS, MAX_TEXT, cleaned_config, cleaned_fields
 from inbox.domain.errors import AccountNotFound
 from inbox.domain.ids import AccountId
+from inbox.entrypoints.http.bot_behaviour import BehaviourBody, behaviour_of
 from inbox.entrypoints.http.parameters import object_id
 from inbox.entrypoints.http.problems import SIGNED_IN, documented
 from inbox.ports.views import BotProfileRow
@@ -31,7 +32,7 @@ class FieldBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProfileBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is missing becomes null or empty. Of `template_config` the known keys are kept."""
+    """What is missing becomes null or empty; `behaviour` stays as it is. Of `template_config` known keys are kept."""
 
     business_name: Words | None = None
     description: Words | None = None
@@ -40,6 +41,7 @@ class ProfileBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     knowledge_base: Words | None = None
     custom_fields: Annotated[list[FieldBody], Meta(max_length=MAX_ITEMS)] = []
     template_config: dict[str, Any] = {}
+    behaviour: BehaviourBody | UnsetType = UNSET
 
 
 @get(
@@ -67,11 +69,22 @@ async def replace_bot_profile(
     actor: NamedDependency[Actor],
     profiles: FromDishka[BotProfiles],
 ) -> BotProfileRow:
-    """Replaces the whole profile; the assistant's next answer knows it."""
-    found = AccountId(object_id(account_id, AccountNotFound))
+    """Replaces the whole profile; the assistant's next answer knows it.
+
+    Without `behaviour` (model, language, schedule, budgets, thresholds) that part stays as it is; with it, it is
+    replaced as a whole.
+    """
+    profile = profile_of(data, AccountId(object_id(account_id, AccountNotFound)))
+    if isinstance(data.behaviour, UnsetType):
+        return await profiles.replace(actor, profile, keeps_behaviour=True)
+    return await profiles.replace(actor, profile)
+
+
+def profile_of(data: ProfileBody, account_id: AccountId) -> Profile:
+    """What a body says. Raises `Invalid`."""
     fields = [CustomField(id=field.id or "", label=field.label, value=field.value) for field in data.custom_fields]
     profile = Profile(
-        account_id=found,
+        account_id=account_id,
         business_name=data.business_name,
         description=data.description,
         address=data.address,
@@ -80,7 +93,9 @@ async def replace_bot_profile(
         custom_fields=cleaned_fields(fields),
         template_config=cleaned_config(data.template_config),
     )
-    return await profiles.replace(actor, profile)
+    if isinstance(data.behaviour, UnsetType):
+        return profile
+    return msgspec.structs.replace(profile, behaviour=behaviour_of(data.behaviour, "body.behaviour"))
 
 
 bot_profiles_router = Router("/", route_handlers=[get_bot_profile, replace_bot_profile])

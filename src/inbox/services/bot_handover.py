@@ -1,0 +1,121 @@
+"""A turn steps back: the conversation shows why, and whoever is on call is told."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from inbox.domain.bot import FALLBACKS, escalation
+from inbox.domain.bot_briefing import one_line
+from inbox.domain.bot_verdict import Verdict
+from inbox.domain.clock import Clock
+from inbox.domain.contacts import Address
+from inbox.domain.content import Text
+from inbox.domain.conversations import Conversation, HandoverReason
+from inbox.domain.errors import InboxError
+from inbox.domain.events import SERVICE, BotHandedOver, ConversationCreated
+from inbox.domain.ids import AccountId, ConversationId, MessageId, uuid7
+from inbox.domain.messages import Author
+from inbox.domain.outbound import TTL_HUMAN, TTL_TEMPLATE
+from inbox.domain.outgoing_template import BodyComponent, TemplateMessage, TextParameter
+from inbox.ports.database import Database, Transaction
+from inbox.ports.records import BotTurn, History, NewMessage
+from inbox.services.accepting import put
+from inbox.services.bot_settings import BotSettings
+from inbox.services.template_sends import described
+
+_MAX_QUOTE = 500
+
+
+class Stepping:
+    """Back, for a person."""
+
+    def __init__(self, database: Database, settings: BotSettings, clock: Clock) -> None:
+        self._database = database
+        self._settings = settings
+        self._now = clock
+
+    async def backup_conversation(self, account_id: AccountId) -> ConversationId | None:
+        """The conversation with the backup number, made if there is none; None without such a number."""
+        if self._settings.backup_number is None:
+            return None
+        async with self._database.transaction() as tx:
+            to = Address.of(self._settings.backup_number)
+            found, is_new = await tx.conversations.find_or_create(account_id, to, self._now())
+            if is_new:
+                await tx.record(ConversationCreated(account_id=account_id, conversation_id=found, by=SERVICE))
+        return found
+
+    async def hand_over(
+        self,
+        tx: Transaction,
+        turn: BotTurn,
+        conversation: Conversation,
+        verdict: Verdict,
+        history: Sequence[History],
+        backups: Iterable[Conversation],
+    ) -> Verdict:
+        """Marks the locked `conversation` and alerts the locked `backups`.
+
+        Returns the verdict, without the fallback sentence if the customer heard it in this hand-over.
+        """
+        since = conversation.handed_over_at or self._now()
+        reason, off = HandoverReason(str(verdict.handover)), verdict.switches_off
+        await tx.conversations.hand_over(conversation.account_id, conversation.id, reason, since, switch_off=off)
+        await tx.record(
+            BotHandedOver(
+                account_id=conversation.account_id,
+                conversation_id=conversation.id,
+                reason=reason,
+                bot_enabled=conversation.bot_enabled and not off,
+            )
+        )
+        if conversation.handed_over_at is None or off:
+            for backup in backups:
+                await self._alert(tx, turn, conversation, backup, history[-1].content_text or "")
+        is_told = any(_is_fallback(message) and message.at >= since for message in history)
+        if is_told and verdict.reply in FALLBACKS:
+            # Once is enough: the customer knows that a person will come.
+            return msgspec.structs.replace(verdict, reply=None)
+        return verdict
+
+    async def _alert(
+        self, tx: Transaction, turn: BotTurn, conversation: Conversation, backup: Conversation, last_text: str
+    ) -> None:
+        """Tells the backup number, on the normal way out: a failure is a failed message that people see."""
+        now = self._now()
+        text = escalation(conversation.id, conversation.client_number, last_text)
+        alert = NewMessage(
+            id=MessageId(uuid7()),
+            account_id=turn.account_id,
+            conversation_id=backup.id,
+            content=Text(body=text),
+            author=Author.SYSTEM,
+            author_id=None,
+            at=now,
+            expires_at=now + TTL_HUMAN,
+            turn_id=turn.id,
+            part=1,
+        )
+        if not backup.is_window_open(now):
+            alert = await self._as_template(tx, alert, conversation.client_number, last_text)
+        await put(tx, backup, alert)
+
+    async def _as_template(self, tx: Transaction, alert: NewMessage, number: str, last_text: str) -> NewMessage:
+        """Outside of the window WhatsApp takes nothing else. A template that it would refuse is not tried."""
+        if self._settings.alert is None:
+            return alert
+        said = one_line(last_text, _MAX_QUOTE) or "-"
+        body = BodyComponent(parameters=(TextParameter(text=number), TextParameter(text=said)))
+        content = TemplateMessage(
+            name=self._settings.alert.name, language=self._settings.alert.language, components=(body,)
+        )
+        shown = f"[Escalade] {number}: {said}"
+        changes = {"content": content, "text": shown, "expires_at": alert.at + TTL_TEMPLATE}
+        try:
+            return await described(tx, msgspec.structs.replace(alert, **changes))
+        except InboxError:
+            return alert
+
+
+def _is_fallback(message: History) -> bool:
+    return not message.is_inbound and message.content_text in FALLBACKS
