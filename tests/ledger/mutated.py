@@ -1,7 +1,7 @@
 """`inbox serve` or `inbox worker` with one part exchanged: `python -m ledger.mutated SIDE NAME PART... [--stops]`.
 
-SIDE is `inbound` or `outbound`, NAME a mutant of it or `sound`, each PART is `web` or `worker`. With `--stops` the
-process stands still after it has taken its first work of that side, until somebody sends SIGCONT.
+SIDE is `events`, `inbound` or `outbound`, NAME a mutant of it or `sound`, each PART is `web` or `worker`. With
+`--stops` the process stands still after it has taken its first work of that side, until somebody sends SIGCONT.
 """
 
 import argparse
@@ -11,12 +11,14 @@ from typing import Final
 from inbox.main import serve
 from inbox.main.starting import prepared_here, run_loop
 
+from .events import mutants as events
 from .inbound import mutants as inbound
 from .mutating import SOUND, Mutation, Parts, Wrap
 from .outbound import mutants as outbound
 
 PARTS: Final = ("web", "worker")
 _SIDES: Final[Mapping[str, tuple[Mapping[str, Parts], Wrap]]] = {
+    "events": (events.MUTANTS, lambda inner: inner),
     "inbound": (inbound.MUTANTS, inbound.stops_after_reading),
     "outbound": (outbound.MUTANTS, outbound.stops_after_taking),
 }

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from inbox.domain.events import Signal
+from inbox.domain.signals import Signal
 
 
 class Events(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from inbox.domain.events import Resync, Signal
+from inbox.domain.signals import Resync, Signal
 
 QUEUE: Final = 1_000
 """Signals that a subscriber may be behind; then it is told to look at everything again."""
@@ -40,10 +40,12 @@ class _Subscription(AsyncIterator[Signal]):
         self._has_some = asyncio.Event()
 
     def put(self, signals: tuple[Signal, ...]) -> None:
-        if len(self._waiting) + len(signals) > QUEUE:
+        for signal in signals:
+            if not self._waiting or self._waiting[-1] != signal:  # equal hints in a row say no more than one
+                self._waiting.append(signal)
+        if len(self._waiting) > QUEUE:
             self._waiting.clear()
-            signals = (Resync(),)
-        self._waiting.extend(signals)
+            self._waiting.append(Resync())
         self._has_some.set()
 
     async def __anext__(self) -> Signal:
