@@ -81,14 +81,26 @@ bench-row-security *args:
 bench-guard *args:
     uv run python -m tests.bench.guard {{ args }}
 
+# What polling costs, whole and as 304 (one JSON line).
+bench-polling *args:
+    uv run env PYTHONPATH=tests python -m bench.polling {{ args }}
+
 # Kill the service at every failpoint and count what is lost or doubled (one JSON line; `--long 150` for a long run).
 crash-sweep *args:
-    uv run python -m tests.crash.sweep {{ args }}
+    uv run env PYTHONPATH=tests python -m crash.sweep {{ args }}
 
 # Webhooks while processes and the database die, then eight broken variants: one JSON line (`--long`: a million items).
 ledger-inbound *args:
     uv run env PYTHONPATH=tests python -m ledger.inbound.run {{ args }}
 
+# Changes, and clients that vanish and come back while web sides die; crowds (one JSON line; `--long`: 100,000 changes).
+ledger-events *args:
+    uv run env PYTHONPATH=tests python -m ledger.events.run {{ args }}
+
 # Sends while WhatsApp, processes and the database fail, then six broken variants: one JSON line (`--long`: 200,000).
 ledger-outbound *args:
     uv run env PYTHONPATH=tests python -m ledger.outbound.run {{ args }}
+
+# People take over, workers die and Gemini fails while the bot answers, then three broken variants: one JSON line.
+ledger-bot *args:
+    uv run env PYTHONPATH=tests python -m ledger.bot.run {{ args }}

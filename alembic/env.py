@@ -18,9 +18,15 @@ from typing import Any
 from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql.base import ischema_names
 
-from inbox.adapters.database.postgres import process_tables, tables, team_tables, work_tables  # noqa: F401 - they complete the metadata
+from inbox.adapters.database.postgres import (  # noqa: F401 - they complete the metadata
+    inbound_tables,
+    knowledge_tables,
+    process_tables,
+    tables,
+    team_tables,
+    work_tables,
+)
 from inbox.adapters.database.postgres.adoption import adopt, recognise
 from inbox.adapters.database.postgres.schema_session import run
 from inbox.domain.errors import InboxError
@@ -47,7 +53,6 @@ def migrate(connection: Connection) -> None:
     # must stay as it was.
     recognise(connection)
     connection.rollback()
-    ischema_names["xid8"] = work_tables.Xid8
     context.configure(
         connection=connection,
         target_metadata=tables.metadata,

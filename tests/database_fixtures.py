@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from builders import SEALER
 from inbox.adapters.database.postgres import (  # noqa: F401 - complete the metadata
     inbound_tables,
+    knowledge_tables,
     process_tables,
     team_tables,
     work_tables,
@@ -16,12 +17,12 @@ from inbox.adapters.database.postgres import (  # noqa: F401 - complete the meta
 from inbox.adapters.database.postgres.engine import INTAKE, create_engine
 from inbox.adapters.database.postgres.tables import metadata
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
-from inbox.domain.events import Signal
+from inbox.domain.signals import Signal
 from inbox.main.embedded import Server
 from inbox.main.migrating import upgrade
 from postgres_server import create_database, drop_database, template
 
-KEPT = frozenset({"app_permissions", "app_roles", "role_permissions", "rights_version"})
+KEPT = frozenset({"app_permissions", "app_roles", "role_permissions", "rights_version", "event_log_state"})
 """What the migrations seed."""
 
 

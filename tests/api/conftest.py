@@ -10,12 +10,12 @@ from dishka import AsyncContainer
 from litestar import Litestar
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from applications import Applications, a_browser
 from builders import SEALER, an_account
 from inbox.adapters.identity.fake import FakeIdentity
 from inbox.domain.access import Permission
 from inbox.domain.ids import AccountId
 from inbox.kit.telemetry import Metrics
-from inbox.main.app import create_app
 from inbox.main.container import build
 from inbox.main.runtime import Runtime
 from inbox.main.secret import Secret
@@ -60,14 +60,14 @@ async def metrics(container: AsyncContainer) -> Metrics:
 
 
 @pytest.fixture
-async def app(settings: Settings, container: AsyncContainer, metrics: Metrics) -> Litestar:
-    return create_app(settings, container, metrics)
+async def app(applications: Applications, settings: Settings, container: AsyncContainer) -> AsyncIterator[Litestar]:
+    async with applications.lent(settings, container) as app:
+        yield app
 
 
 @pytest.fixture
 async def client(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)  # type: ignore[arg-type]
-    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://inbox") as client:
+    async with app.lifespan(), a_browser(app) as client:
         yield client
 
 

@@ -55,6 +55,8 @@ CONVERSATION: Final[Shape] = {
     "handed_over_at": nullable(time),
     "handover_reason": nullable(text),
     "free_entry_until": nullable(time),
+    "assignee_id": nullable(uuid),
+    "bot_mode": lambda value: value in ("off", "suggest", "auto"),
     "preferences": mapping,
 }
 CONVERSATION_IN_LIST: Final[Shape] = CONVERSATION | {
@@ -128,5 +130,19 @@ EMPTY_PROFILE: Final[Shape] = {
     "knowledge_base": nullable(text),
     "custom_fields": [{"id": text, "label": text, "value": text}],
     "template_config": TEMPLATE,
+    # ours
+    "behaviour": {
+        "language": text,
+        "model": nullable(text),
+        "temperature": nullable(number),
+        "min_confidence": nullable(number),
+        "reads_images": boolean,
+        "reads_voice": boolean,
+        "link_domains": [text],
+        "schedule": {"answers": text, "time_zone": text, "business_hours": [mapping]},
+        "contact_budget": mapping,
+        "account_budget": mapping,
+        "auto_on": boolean,
+    },
 }
 PROFILE: Final[Shape] = {"id": uuid, "updated_at": time} | EMPTY_PROFILE

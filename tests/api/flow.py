@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.webhook_bodies import a_body, a_message, a_status
 from api.conftest import APP_SECRET
+from applications import Applications, a_browser
 from builders import SEALER, a_client_number, a_conversation, a_number, an_account, execute
 from inbox.adapters.llm.fake import FakeAssistant
 from inbox.adapters.messaging.fake import FakeSender
@@ -21,12 +22,11 @@ from inbox.domain.accounts import Channel
 from inbox.domain.ids import ConversationId
 from inbox.entrypoints.worker import Worker
 from inbox.kit.signing import sign
-from inbox.kit.telemetry import Metrics
-from inbox.main.app import create_app
+from inbox.main.bot_settings import Bot
 from inbox.main.container import build
 from inbox.main.observing import observed
 from inbox.main.runtime import Runtime
-from inbox.main.settings import Bot, Settings
+from inbox.main.settings import Settings
 from inbox.main.vendors import Fakes
 
 METRICS = {"authorization": "Bearer metrics-token"}
@@ -86,6 +86,7 @@ class Flow:
 
 @asynccontextmanager
 async def flowing(
+    applications: Applications,
     settings: Settings,
     database_url: str,
     engine: AsyncEngine,
@@ -102,13 +103,12 @@ async def flowing(
     )
     container = build(runtime, Fakes(), *overrides)
     try:
-        app = create_app(runtime.settings, container, await container.get(Metrics))
         worker = await container.get(Worker)
-        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)  # type: ignore[arg-type]
         async with (
             observed(container),
+            applications.lent(runtime.settings, container) as app,
             app.lifespan(),
-            httpx.AsyncClient(transport=transport, base_url="http://inbox") as client,
+            a_browser(app) as client,
             asyncio.TaskGroup() as group,
         ):
             group.create_task(worker.run())

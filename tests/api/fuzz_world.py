@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from builders import SEALER, execute
 from inbox.domain.access import Actor, ActorKind, Grant, Permission
 from inbox.domain.ids import UserId, uuid7
+from inbox.entrypoints.http.examples_knowledge import ARTICLE_ID
 from inbox.entrypoints.http.examples_templates import TEMPLATE_ID
 from inbox.entrypoints.http.examples_values import ACCOUNT, CONTACT, CONVERSATION, NUMBER, PERSON, ROLE
 from inbox.ports.records import RoleChange
@@ -46,6 +47,14 @@ async def build_world(engine: AsyncEngine) -> None:
                    '[{"type": "BODY", "text": "Bonjour {{1}}, votre vélo est prêt."}]')""",
         id=TEMPLATE_ID,
         account=ACCOUNT,
+    )
+    await execute(
+        engine,
+        """insert into knowledge_articles (id, account_id, kind, title, body, language, created_by)
+           values (:id, :account, 'qa', 'Quels horaires ?', 'De 9 h à 18 h.', 'fr', :person)""",
+        id=ARTICLE_ID,
+        account=ACCOUNT,
+        person=PERSON,
     )
     await execute(engine, "insert into app_users (user_id, is_active) values (:id, true)", id=PERSON)
     await execute(

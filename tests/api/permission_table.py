@@ -82,6 +82,7 @@ WRITE_CONTACTS: Final = ADMIN | {"manager": "2xx 404"}
 ADD_CONTACT: Final = ADMIN_ONLY | {"manager": "2xx"}
 SIGNED_IN: Final = dict.fromkeys(CALLERS, "2xx") | {"disabled": "403", "anonymous": "401"}
 ANY_ACCOUNT: Final = SIGNED_IN | {"nobody": "403"}
+ARTICLE: Final = {"kind": "qa", "title": "Quels horaires ?", "body": "De 9 h à 18 h.", "language": "fr"}
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,7 +158,25 @@ TABLE: Final[Mapping[str, Row]] = {
     "POST /conversations/{conversation_id}/favorite": Row(
         permission="conversations.view", expected=READ_ONE, body={"favorite": True}
     ),
+    "POST /conversations/{conversation_id}/assign": Row(
+        permission="messages.send", expected=SEND, body={"user_id": None}
+    ),
     "POST /conversations/{conversation_id}/bot": Row(permission="messages.send", expected=SEND, body={"enabled": True}),
+    "GET /conversations/{conversation_id}": Row(permission="conversations.view", expected=READ_ONE),
+    "POST /conversations/{conversation_id}/copilot/suggest": Row(permission="messages.send", expected=SEND),
+    "POST /conversations/{conversation_id}/copilot/summarise": Row(permission="messages.view", expected=READ_ONE),
+    "POST /conversations/{conversation_id}/copilot/translate": Row(
+        permission="messages.view", expected=READ_ONE, body={"text": "Votre vélo est prêt.", "target_language": "en"}
+    ),
+    "GET /conversations/{conversation_id}/suggestion": Row(permission="messages.view", expected=READ_ONE),
+    "POST /conversations/{conversation_id}/presence": Row(
+        permission="messages.view",
+        expected={**READ_ONE, "key_of_a": "403 404 404"},
+        body={"state": "viewing"},
+    ),
+    # --- events
+    "GET /events": Row(permission="signed in", expected=ANY_ACCOUNT),
+    "POST /events/tickets": Row(permission="signed in", expected=SIGNED_IN),
     # --- messages
     "GET /messages/{conversation_id}": Row(permission="messages.view", expected=READ_ONE),
     "GET /messages/media/{message_id}": Row(permission="messages.view", expected=READ_ONE),
@@ -217,6 +236,24 @@ TABLE: Final[Mapping[str, Row]] = {
     "PUT /bot/profile/{account_id}": Row(
         permission="settings.manage", expected=SETTINGS, body={"business_name": "Atelier"}
     ),
+    "GET /bot/knowledge/{account_id}": Row(permission="settings.manage", expected=SETTINGS),
+    "POST /bot/knowledge/{account_id}": Row(permission="settings.manage", expected=SETTINGS, body=ARTICLE),
+    "POST /bot/knowledge/{account_id}/import": Row(
+        permission="settings.manage", expected=SETTINGS, body={"articles": [ARTICLE], "approve": True}
+    ),
+    "GET /bot/knowledge/{account_id}/search": Row(
+        permission="settings.manage", expected=SETTINGS, query={"q": "Quels horaires ?"}
+    ),
+    "GET /bot/knowledge/{account_id}/{article_id}": Row(permission="settings.manage", expected=SETTINGS),
+    "PUT /bot/knowledge/{account_id}/{article_id}": Row(
+        permission="settings.manage", expected=SETTINGS, body={**ARTICLE, "version": 1}
+    ),
+    "POST /bot/knowledge/{account_id}/{article_id}/approve": Row(
+        permission="settings.manage", expected=SETTINGS, body={"version": 1}
+    ),
+    "POST /bot/knowledge/{account_id}/{article_id}/archive": Row(permission="settings.manage", expected=SETTINGS),
+    "DELETE /bot/knowledge/{account_id}/{article_id}": Row(permission="settings.manage", expected=SETTINGS),
+    "GET /messages/{message_id}/sources": Row(permission="messages.view", expected=READ_ONE),
     # --- administration
     "GET /admin/permissions": Row(permission="roles.manage", expected=ADMIN_ONLY),
     "GET /admin/roles": Row(permission="roles.manage", expected=ADMIN_ONLY),

@@ -24,6 +24,7 @@ from api.contract import (
 )
 from api.shapes import boolean, differences, mapping, text, time, uuid
 from builders import NOON, a_conversation, a_message, an_account, execute
+from contracts.trust import certificates
 from inbox.adapters.messaging.fake_media import FakeFile, FakeMediaSource
 from inbox.domain.access import Permission
 from inbox.emulators.serving import serve
@@ -44,7 +45,7 @@ async def api(app, administrator):
     """The application behind a real socket, called by an administrator."""
     async with (
         serve(app) as served,
-        httpx.AsyncClient(base_url=served.url, headers=bearer(administrator)) as client,
+        httpx.AsyncClient(base_url=served.url, headers=bearer(administrator), verify=certificates()) as client,
     ):
         yield client
 

@@ -11,6 +11,7 @@ import pytest
 
 from api.conftest import a_caller
 from builders import a_conversation, an_account, execute
+from contracts.trust import certificates
 from inbox.adapters.messaging.fake_media import FakeFile, FakeMediaSource
 from inbox.domain.access import Permission
 from inbox.domain.errors import MediaExpired, MediaGone, MediaUrlMissing, PayloadTooLarge
@@ -24,7 +25,10 @@ HASH = base64.b64encode(hashlib.sha256(b"file").digest()).decode()
 @pytest.fixture
 async def http(app) -> AsyncIterator[httpx.AsyncClient]:
     """A client over a real connection."""
-    async with serve(app) as served, httpx.AsyncClient(base_url=served.url, trust_env=False) as client:
+    async with (
+        serve(app) as served,
+        httpx.AsyncClient(base_url=served.url, trust_env=False, verify=certificates()) as client,
+    ):
         yield client
 
 

@@ -31,6 +31,7 @@ from inbox.adapters.messaging.fake_templates import FakeTemplate, FakeTemplateSo
 from inbox.domain.access import Permission
 from inbox.domain.accounts import Channel
 from inbox.domain.ids import AccountId
+from knowledge_builders import an_article
 from member_builders import a_local_user, a_role, a_user, an_api_key, give_override, give_role
 from template_builders import a_template, set_waba
 
@@ -71,6 +72,7 @@ async def objects_of(engine: AsyncEngine, account: AccountId) -> dict[str, str]:
         "conversation_id": str(conversation),
         "message_id": str(message),
         "template_id": await a_known_template(engine, account),
+        "article_id": str(await an_article(engine, account)),
     }
 
 
@@ -195,7 +197,7 @@ async def ask(
 
 
 def missing() -> dict[str, str]:
-    of_accounts = ("account_id", "conversation_id", "message_id", "template_id")
+    of_accounts = ("account_id", "conversation_id", "message_id", "template_id", "article_id")
     names = (*of_accounts, "contact_id", "role_id", "user_id", "key_id", "name", "delivery_id")
     return {name: str(uuid4()) for name in names}
 

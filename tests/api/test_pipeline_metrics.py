@@ -38,8 +38,8 @@ async def reaches(flow: Flow, expected: float, name: str, /, **labels: str) -> N
 
 
 @pytest.fixture
-async def flow(settings, database_url, engine):
-    async with flowing(settings, database_url, engine) as flow:
+async def flow(applications, settings, database_url, engine):
+    async with flowing(applications, settings, database_url, engine) as flow:
         yield flow
 
 

@@ -90,7 +90,7 @@ async def test_what_left_or_is_over_cannot_be_cancelled(client, engine, sender, 
 async def test_a_cancelled_message_is_told_to_everybody(client, engine, sender, in_state):
     message = await in_state(State.QUEUED)
     await client.delete(f"/messages/{message}", headers=sender)
-    told = await execute(engine, "select body->>'id' as id, body->>'delivery_state' as state from event_log")
+    told = await execute(engine, "select body->>'message_id' as id, body->>'delivery_state' as state from event_log")
     assert [(row.id, row.state) for row in told] == [(str(message), "cancelled")]
 
 

@@ -79,7 +79,7 @@ async def test_a_message_for_later_is_answered_at_once_and_shown_with_its_time(
     assert (shown["scheduled_at"], shown["client_id"]) == (at, None)
     assert await execute(engine, "select 1 from lanes") == []
     told = await execute(engine, "select body from event_log where kind = 'message.created'")
-    assert [msgspec.json.decode(row.body)["id"] for row in told] == [answer.json()["id"]]
+    assert [msgspec.json.decode(row.body)["message_id"] for row in told] == [answer.json()["id"]]
 
 
 async def test_a_time_with_an_offset_is_the_same_moment(client, sender, conversation, plan):

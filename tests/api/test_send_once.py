@@ -9,11 +9,11 @@ import pytest
 from api.conftest import a_caller
 from api.test_send_contents import OPEN
 from api.test_upstream_answers import TOKEN, arm, graph, people, with_whatsapp
+from applications import a_browser
 from builders import SEALER, a_conversation, an_account, execute
+from contracts.trust import certificates
 from inbox.domain.access import Permission
 from inbox.entrypoints.worker import Worker
-from inbox.kit.telemetry import Metrics
-from inbox.main.app import create_app
 from inbox.main.container import build
 from inbox.main.runtime import Runtime
 
@@ -23,7 +23,7 @@ CONTENT = {"type": "buttons", "body": "Quel jour ?", "buttons": [{"id": "mon", "
 
 
 @contextlib.asynccontextmanager
-async def at_work(settings, database_url, graph, data_dir):
+async def at_work(applications, settings, database_url, graph, data_dir):
     """Two browsers before one API, with a worker that sends through the emulator."""
     runtime = Runtime(
         settings=with_whatsapp(settings, graph),
@@ -34,13 +34,12 @@ async def at_work(settings, database_url, graph, data_dir):
     )
     container = build(runtime, people())
     try:
-        app = create_app(runtime.settings, container, await container.get(Metrics))
         worker = await container.get(Worker)
-        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)  # type: ignore[arg-type]
         async with (
+            applications.lent(runtime.settings, container) as app,
             app.lifespan(),
-            httpx.AsyncClient(transport=transport, base_url="http://inbox") as one,
-            httpx.AsyncClient(transport=transport, base_url="http://inbox") as other,
+            a_browser(app) as one,
+            a_browser(app) as other,
             asyncio.TaskGroup() as group,
         ):
             group.create_task(worker.run())
@@ -51,20 +50,20 @@ async def at_work(settings, database_url, graph, data_dir):
 
 
 async def a_number(graph):
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(verify=certificates()) as http:
         answer = await http.post(f"{graph}/_emu/wabas", json={"numbers": [{"phone": "33190000000"}]})
     return answer.json()["numbers"][0]["id"]
 
 
 async def arrived(graph):
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(verify=certificates()) as http:
         ledger = (await http.get(f"{graph}/_emu/ledger")).json()
     return [entry["data"] for entry in ledger["entries"] if entry["kind"] == "send"]
 
 
 @pytest.mark.parametrize("fault", [None, "reset_after_accept", "reset_before_accept", "truncated_json", "html_502"])
 async def test_however_often_it_is_clicked_the_customer_gets_it_once(
-    settings, database_url, engine, graph, tmp_path, fault
+    applications, settings, database_url, engine, graph, tmp_path, fault
 ):
     account = (await an_account(engine, phone_number_id=await a_number(graph), access_token=TOKEN)).account_id
     conversation = await a_conversation(engine, account, window_expires_at=OPEN)
@@ -73,7 +72,7 @@ async def test_however_often_it_is_clicked_the_customer_gets_it_once(
     if fault is not None:
         await arm(graph, action=fault, kind="send", count=1)
 
-    async with at_work(settings, database_url, graph, tmp_path) as (one, other):
+    async with at_work(applications, settings, database_url, graph, tmp_path) as (one, other):
 
         async def click(browser):
             return await browser.post("/messages/send", json=body, headers=headers)
@@ -97,12 +96,12 @@ async def test_however_often_it_is_clicked_the_customer_gets_it_once(
     assert [row.attempt for row in await execute(engine, "select attempt from outbox")] == [1]
 
 
-async def test_the_message_arrives_as_it_was_asked_for(settings, database_url, engine, graph, tmp_path):
+async def test_the_message_arrives_as_it_was_asked_for(applications, settings, database_url, engine, graph, tmp_path):
     account = (await an_account(engine, phone_number_id=await a_number(graph), access_token=TOKEN)).account_id
     conversation = await a_conversation(engine, account, window_expires_at=OPEN)
     headers = await a_caller(engine, account, Permission.MESSAGES_SEND)
     body = {"conversation_id": str(conversation), "content": CONTENT}
-    async with at_work(settings, database_url, graph, tmp_path) as (browser, _):
+    async with at_work(applications, settings, database_url, graph, tmp_path) as (browser, _):
         await browser.post("/messages/send", json=body, headers=headers)
         async with asyncio.timeout(20):
             while not (sent := await arrived(graph)):

@@ -84,7 +84,7 @@ async def test_a_reaction_is_on_its_message_once_whatsapp_took_it_and_has_no_bub
         engine, "select kind, body::text from event_log where kind in ('message.created', 'message.reaction')"
     )
     assert [row.kind for row in told] == ["message.reaction"]
-    assert (json.loads(told[0].body)["id"], json.loads(told[0].body)["emoji"]) == (str(question), "👍")
+    assert (json.loads(told[0].body)["message_id"], json.loads(told[0].body)["emoji"]) == (str(question), "👍")
 
 
 async def test_the_newest_reaction_counts_and_a_removal_takes_it_away(

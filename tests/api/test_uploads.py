@@ -13,6 +13,7 @@ from litestar.exceptions import HTTPException
 
 from api.conftest import a_caller
 from builders import a_conversation, an_account, execute
+from contracts.trust import certificates
 from inbox.adapters.messaging.fake import FakeSender
 from inbox.adapters.messaging.fake_media import FakeMediaSource
 from inbox.adapters.messaging.fake_uploads import FakeUploader
@@ -29,7 +30,10 @@ MB = 1024 * 1024
 
 @pytest.fixture
 async def http(app) -> AsyncIterator[httpx.AsyncClient]:
-    async with serve(app) as served, httpx.AsyncClient(base_url=served.url, trust_env=False) as client:
+    async with (
+        serve(app) as served,
+        httpx.AsyncClient(base_url=served.url, trust_env=False, verify=certificates()) as client,
+    ):
         yield client
 
 

@@ -14,7 +14,9 @@ from dishka import Provider, Scope
 
 from api.conftest import a_caller
 from api.test_media import a_file
+from applications import Applications, a_browser
 from builders import SEALER, an_account
+from contracts.trust import certificates
 from inbox.adapters.identity.fake import FakeIdentity
 from inbox.domain.access import Permission
 from inbox.emulators.graph_api.app import create_app as create_graph
@@ -23,8 +25,6 @@ from inbox.emulators.serving import serve
 from inbox.emulators.supabase_auth import SupabaseAuthConfig
 from inbox.emulators.supabase_auth import create_app as create_supabase
 from inbox.kit.breaker import Breakers
-from inbox.kit.telemetry import Metrics
-from inbox.main.app import create_app
 from inbox.main.container import build
 from inbox.main.media_settings import Media
 from inbox.main.people import PeopleIdentity
@@ -61,13 +61,15 @@ async def supabase() -> AsyncIterator[str]:
 
 
 async def arm(url: str, **rule: object) -> None:
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(verify=certificates()) as http:
         answer = await http.post(f"{url}/_emu/faults", json=rule)
     assert answer.is_success, answer.text
 
 
 @asynccontextmanager
-async def serving(settings: Settings, database_url: str, *overrides: Provider) -> AsyncIterator[Api]:
+async def serving(
+    applications: Applications, settings: Settings, database_url: str, *overrides: Provider
+) -> AsyncIterator[Api]:
     runtime = Runtime(
         settings=msgspec.structs.replace(settings, outgoing=Outgoing(attempts=1)),
         database_url=database_url,
@@ -77,9 +79,7 @@ async def serving(settings: Settings, database_url: str, *overrides: Provider) -
     )
     container = build(runtime, *overrides)
     try:
-        app = create_app(runtime.settings, container, await container.get(Metrics))
-        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)  # type: ignore[arg-type]
-        async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://inbox") as client:
+        async with applications.lent(runtime.settings, container) as app, app.lifespan(), a_browser(app) as client:
             yield Api(client, await container.get(Breakers))
     finally:
         await container.close()
@@ -118,21 +118,25 @@ def said(answer: httpx.Response) -> tuple[int, str]:
         ({"action": "http_error", "status": 429, "code": 4}, 503, "whatsapp_unavailable"),
     ],
 )
-async def test_a_file_that_whatsapp_does_not_give(settings, database_url, engine, graph, rule, status, code):
+async def test_a_file_that_whatsapp_does_not_give(
+    applications, settings, database_url, engine, graph, rule, status, code
+):
     await arm(graph, **rule)
-    async with serving(with_whatsapp(settings, graph), database_url, people()) as api:
+    async with serving(applications, with_whatsapp(settings, graph), database_url, people()) as api:
         assert said(await read_file(api, engine)) == (status, code)
 
 
-async def test_a_file_of_nobody_is_503(settings, database_url, engine):
-    async with serving(with_whatsapp(settings, NOBODY), database_url, people()) as api:
+async def test_a_file_of_nobody_is_503(applications, settings, database_url, engine):
+    async with serving(applications, with_whatsapp(settings, NOBODY), database_url, people()) as api:
         answer = await read_file(api, engine)
     assert said(answer) == (503, "whatsapp_unavailable")
     assert int(answer.headers["retry-after"]) >= 1
 
 
-async def test_a_file_behind_an_open_circuit_is_503_and_says_how_long(settings, database_url, engine, graph):
-    async with serving(with_whatsapp(settings, graph), database_url, people()) as api:
+async def test_a_file_behind_an_open_circuit_is_503_and_says_how_long(
+    applications, settings, database_url, engine, graph
+):
+    async with serving(applications, with_whatsapp(settings, graph), database_url, people()) as api:
         api.breakers.trip("media")
         answer = await read_file(api, engine)
     assert said(answer) == (503, "whatsapp_unavailable")
@@ -153,21 +157,25 @@ async def sign_in(api: Api, url: str) -> httpx.Response:
 @pytest.mark.parametrize(
     ("rule", "status", "code"), [(HANG, 504, "supabase_timeout"), (BROKEN, 502, "supabase_unreachable")]
 )
-async def test_a_sign_in_that_supabase_does_not_answer(settings, database_url, engine, supabase, rule, status, code):
+async def test_a_sign_in_that_supabase_does_not_answer(
+    applications, settings, database_url, engine, supabase, rule, status, code
+):
     await arm(supabase, **rule)
-    async with serving(with_supabase(settings, supabase), database_url) as api:
+    async with serving(applications, with_supabase(settings, supabase), database_url) as api:
         assert said(await sign_in(api, supabase)) == (status, code)
 
 
-async def test_a_sign_in_at_nobody_is_503(settings, database_url, engine):
-    async with serving(with_supabase(settings, NOBODY), database_url) as api:
+async def test_a_sign_in_at_nobody_is_503(applications, settings, database_url, engine):
+    async with serving(applications, with_supabase(settings, NOBODY), database_url) as api:
         answer = await sign_in(api, NOBODY)
     assert said(answer) == (503, "supabase_unreachable")
     assert int(answer.headers["retry-after"]) >= 1
 
 
-async def test_a_sign_in_behind_an_open_circuit_is_503_and_says_how_long(settings, database_url, engine, supabase):
-    async with serving(with_supabase(settings, supabase), database_url) as api:
+async def test_a_sign_in_behind_an_open_circuit_is_503_and_says_how_long(
+    applications, settings, database_url, engine, supabase
+):
+    async with serving(applications, with_supabase(settings, supabase), database_url) as api:
         api.breakers.trip("supabase")
         answer = await sign_in(api, supabase)
     assert said(answer) == (503, "supabase_unreachable")

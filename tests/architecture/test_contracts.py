@@ -24,7 +24,7 @@ VIOLATIONS = {
     "one-http-client": ("adapters/llm/breach.py", "import httpx"),
     "sql-in-one-place": ("entrypoints/breach.py", "import sqlalchemy"),
     "driver-in-two-places": ("kit/breach.py", "import asyncpg"),
-    "redis-in-one-place": ("adapters/llm/breach.py", "import redis"),
+    "redis-in-two-places": ("adapters/llm/breach.py", "import redis"),
     "traces-in-one-place": ("adapters/llm/breach.py", "import opentelemetry"),
     "emulators-stand-alone": ("emulators/breach.py", "import inbox.domain.ids"),
     "emulators-only-from-main": ("entrypoints/breach.py", "import inbox.emulators.ledger"),

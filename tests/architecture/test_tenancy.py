@@ -9,16 +9,19 @@ from collections.abc import Iterator
 from sqlalchemy import TextClause
 
 from inbox.adapters.database import postgres
-from inbox.ports import database, queries, receipts, repositories, team, templates, uploads
+from inbox.ports import bot, database, knowledge, queries, receipts, repositories, team, templates, uploads
 
 TENANT_TABLES = (
     "account_notices",
     "bot_profiles",
+    "bot_turn_sources",
     "bot_turns",
     "contact_preferences",
     "conversations",
     "event_log",
     "idempotency_keys",
+    "knowledge_articles",
+    "knowledge_passages",
     "media_files",
     "message_templates",
     "message_amendments",
@@ -36,8 +39,13 @@ TOUCHES = re.compile(r"\b(?:from|join|into|update)\s+(" + "|".join(TENANT_TABLES
 NAMES_ACCOUNT = re.compile(r":account_ids?\b|:accounts\b|\bu\.account_id\b|\baccount_id = :")
 
 STATEMENTS_WITHOUT_ACCOUNT = {
+    # The feed reads the log for everybody, and shows each listener what is theirs; its sweep knows ages only.
+    "event_feed._READ",
+    "event_feed._NEWEST",
+    "retention._EVENTS",
     # Who owns it: found by an unguessable id, and the rights are checked against the answer.
     "queries._OWNER",
+    "queries._OWNERS",
     "queries._OWNER_OF_MESSAGE",
     # Figures of the whole installation, for its administrators.
     "operations._PARKED",
@@ -52,6 +60,8 @@ STATEMENTS_WITHOUT_ACCOUNT = {
     "lookups._NOTICES",
     # Contacts are the installation's: one that any account talks to stays.
     "contacts._IN_USE",
+    # ... and every account that talks to one shows its name.
+    "threads._HOLD",
     # ... and show what they told each account.
     "contacts.CONTACTS",
     "queries.CONTACTS",
@@ -74,6 +84,8 @@ STATEMENTS_WITHOUT_ACCOUNT = {
     "amendments._OF_CONTACTS",
     # ... unless somebody else knows one of them.
     "own_secrets._THEIRS",
+    "own_secrets._RENAME",
+    "own_secrets._HUSH",
     # Messages that were found for their account before.
     "amendments._WAITING",
     "amendments._SHOW",
@@ -103,6 +115,9 @@ STATEMENTS_WITHOUT_ACCOUNT = {
     "outbox_heads._END",
     # Whose lists are due, for who reads them.
     "templates._CLAIM",
+    # Whose vectors are missing, for who makes them.
+    "knowledge._CLAIM",
+    "knowledge._RENEW",
     # Ingest: wamids are unique in all of WhatsApp, numbers name their account, and rows were found for it before.
     "arrivals._KNOWN",
     "arrivals._COUNT",
@@ -138,6 +153,7 @@ METHODS_WITHOUT_ACCOUNT = {
     "Outbox.reap",
     # Says which account it is.
     "Queries.owner_of_conversation",
+    "Queries.owners_of",
     "Queries.owner_of_message",
     "Queries.account_by_verify_token",
     "Queries.active_account_ids",
@@ -158,6 +174,11 @@ METHODS_WITHOUT_ACCOUNT = {
     "TemplateSource.upload_sample",
     # Whose lists are due.
     "StoredTemplates.claim_syncs",
+    # Whose vectors are missing; then the account is in the value.
+    "Articles.claim",
+    "Articles.embedded",
+    "Articles.postpone",
+    "Articles.renew",
     "Uploads.begin",
     "Uploads.remove",
     # Unused files of everybody.
@@ -165,6 +186,9 @@ METHODS_WITHOUT_ACCOUNT = {
     "Bot.put_profile",
     "Bot.open_turn",
     "Bot.close_turn",
+    "Bot.summarise",
+    "Bot.reserve",
+    "Bot.settle",
 }
 
 NAMING = {"account_id", "reach", "actor"}
@@ -178,7 +202,7 @@ def statements() -> Iterator[tuple[str, str]]:
 
 
 def methods() -> Iterator[tuple[str, set[str]]]:
-    for module in (database, queries, receipts, repositories, team, templates, uploads):
+    for module in (bot, database, knowledge, queries, receipts, repositories, team, templates, uploads):
         for port in vars(module).values():
             if inspect.isclass(port) and port.__module__ == module.__name__ and getattr(port, "_is_protocol", False):
                 for name, method in inspect.getmembers(port, inspect.isfunction):

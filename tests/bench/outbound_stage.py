@@ -52,6 +52,8 @@ join (select id, row_number() over (order by phone_number_id) - 1 as n from what
   on a.n = c.n % {ACCOUNTS};
 
 insert into number_paces (account_id) select id from whatsapp_accounts;
+
+insert into lanes (kind, key, account_id, ver, done) select 'send', id::text, account_id, 1, 1 from conversations;
 """  # noqa: S608 - figures of this module
 _KEY: Final = "insert into api_keys (id, name, digest, hint) values ($1::uuid, 'bench', $2::bytea, $3::text)"
 _GRANT: Final = """
@@ -102,7 +104,7 @@ class OutboundStage(Stage):
         self._sealer = Sealer.from_setting(environment["INBOX_ENCRYPTION_KEYS"])
 
     def fill(self) -> None:
-        """Numbers here and at WhatsApp, customers, and a program that may send."""
+        """Numbers here and at WhatsApp, customers who were written to before, and a program that may send."""
         numbers = [{"phone": str(_FIRST_NUMBER + n), "id": str(_FIRST_ID + n)} for n in range(ACCOUNTS)]
         httpx.post(f"{self.graph}/_emu/wabas", json={"name": "Bench", "numbers": numbers}).raise_for_status()
         quiet = {"latency": [LATENCY, LATENCY], "auto_statuses": False, "check_window": False}

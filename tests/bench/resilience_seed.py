@@ -9,9 +9,9 @@ from uuid import UUID
 import httpx
 from dishka import AsyncContainer
 
-from inbox.domain import bot
 from inbox.domain.access import Subject
 from inbox.domain.accounts import NewAccount
+from inbox.domain.bot_profile import Profile
 from inbox.domain.ids import AccountId, UserId, uuid7
 from inbox.main import migrating
 from inbox.main.container import build
@@ -113,7 +113,7 @@ async def _accounts_and_people(container: AsyncContainer, people: list[UUID], to
         )
         async with database.transaction() as tx:
             await tx.accounts.add(account_id, new)
-            await tx.bot.put_profile(bot.Profile(account_id=account_id, business_name=new.name, hours="Mar-Sam 9h-18h"))
+            await tx.bot.put_profile(Profile(account_id=account_id, business_name=new.name, hours="Mar-Sam 9h-18h"))
         accounts.append(account_id)
     for place, person in enumerate(people):
         async with database.transaction() as tx:

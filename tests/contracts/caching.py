@@ -9,7 +9,7 @@ import pytest
 from inbox.adapters.cache.memory import MemoryCache
 from inbox.adapters.events.memory import MemoryEvents
 from inbox.domain.errors import DatabaseUnavailable
-from inbox.domain.events import CacheStale
+from inbox.domain.signals import CacheStale
 from inbox.ports.cache import Cache
 
 SHAPE: Any = str | tuple[str, ...]

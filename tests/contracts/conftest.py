@@ -13,12 +13,14 @@ from inbox.emulators.gemini.app import create_app as create_gemini
 from inbox.emulators.gemini.config import GeminiConfig
 from inbox.emulators.graph_api.app import create_app as create_graph
 from inbox.emulators.graph_api.config import Behaviour, GraphApiConfig, PayloadVersion
+from inbox.emulators.openai import OpenAiConfig
+from inbox.emulators.openai import create_app as create_openai
 from inbox.emulators.serving import serve
 from inbox.kit.http import ApiClient
 
 from .asking import StartAssistant, WiredAssistant
 from .bucket_side import bucket  # noqa: F401 - a fixture
-from .model_side import KEY, GeminiSide
+from .model_side import GEMINI_KNOBS, KEY, OPENAI_KNOBS, EmulatedSide
 from .sending import StartSender, WiredSender
 from .trust import certificates
 from .whatsapp_side import TOKEN, GraphSide, Webhooks
@@ -72,9 +74,24 @@ async def gemini_url() -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def gemini(gemini_url: str) -> AsyncIterator[GeminiSide]:
+async def gemini(gemini_url: str) -> AsyncIterator[EmulatedSide]:
     control = ApiClient("control", gemini_url, tls=certificates())
-    side = GeminiSide(control)
+    side = EmulatedSide(gemini_url, control, GEMINI_KNOBS)
+    await side.call("POST", "/reset")
+    yield side
+    await control.aclose()
+
+
+@pytest.fixture(scope="module")
+async def openai_url() -> AsyncIterator[str]:
+    async with serve(create_openai(OpenAiConfig(api_keys=(KEY,)))) as served:
+        yield served.url
+
+
+@pytest.fixture
+async def openai(openai_url: str) -> AsyncIterator[EmulatedSide]:
+    control = ApiClient("control", openai_url, tls=certificates())
+    side = EmulatedSide(f"{openai_url}/v1", control, OPENAI_KNOBS)
     await side.call("POST", "/reset")
     yield side
     await control.aclose()

@@ -1,6 +1,6 @@
-"""The model behind an assistant, as the cases of the contract see it: the Gemini emulator, or the fake's script."""
+"""The model behind an assistant, as the cases of the contract see it: an emulator, or the fake's script."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -10,7 +10,28 @@ from inbox.domain.errors import InboxError
 from inbox.domain.upstream_errors import ModelFailed, ModelRefused, ModelSilent, ModelThrottled
 from inbox.kit.http import ApiClient
 
-KEY = "EMULATOR-GEMINI-KEY"
+KEY = "EMULATOR-MODEL-KEY"
+
+Knobs = Mapping[str, dict[str, Any]]
+
+GEMINI_KNOBS: Knobs = {
+    "ModelRefused": {"knob": "429_day", "count": 1},
+    "ModelThrottled": {"knob": "429_minute", "count": 1, "options": {"retry_delay": 21}},
+    "ModelFailed": {"knob": "503", "count": 3},
+    "blocked": {"knob": "blocked_prompt", "count": 1},
+    "empty": {"knob": "empty_stop", "count": 2},
+    "cut": {"knob": "max_tokens_empty", "count": 2},
+    "malformed": {"knob": "bad_output", "count": 2},
+}
+OPENAI_KNOBS: Knobs = {
+    "ModelRefused": {"knob": "429_quota", "count": 1},
+    "ModelThrottled": {"knob": "429_rate", "count": 1},
+    "ModelFailed": {"knob": "503", "count": 3},
+    "blocked": {"knob": "content_filter", "count": 1},
+    "empty": {"knob": "empty", "count": 2},
+    "cut": {"knob": "length_empty", "count": 2},
+    "malformed": {"knob": "bad_output", "count": 2},
+}
 
 
 class ModelSide(Protocol):
@@ -38,21 +59,13 @@ class FakeSide:
         self.assistant.then(self._ERRORS[how]() if how in self._ERRORS else ModelSilent(how))
 
 
-class GeminiSide:
-    """The emulator's control API."""
+class EmulatedSide:
+    """An emulator's control API. `url` is where the assistant finds it."""
 
-    _KNOBS: dict[str, dict[str, Any]] = {  # noqa: RUF012 - a table
-        "ModelRefused": {"knob": "429_day", "count": 1},
-        "ModelThrottled": {"knob": "429_minute", "count": 1, "options": {"retry_delay": 21}},
-        "ModelFailed": {"knob": "503", "count": 3},
-        "blocked": {"knob": "blocked_prompt", "count": 1},
-        "empty": {"knob": "empty_stop", "count": 1},
-        "cut": {"knob": "max_tokens_empty", "count": 1},
-        "malformed": {"knob": "bad_output", "count": 1},
-    }
-
-    def __init__(self, control: ApiClient) -> None:
+    def __init__(self, url: str, control: ApiClient, knobs: Knobs) -> None:
+        self.url = url
         self._control = control
+        self._knobs = knobs
 
     async def call(self, method: str, path: str, document: object = None) -> Any:  # noqa: ANN401 - any JSON
         content = None if document is None else msgspec.json.encode(document)
@@ -67,9 +80,14 @@ class GeminiSide:
         await self.call("POST", "/script", {"json": value})
 
     async def fails(self, how: str) -> None:
-        await self.arm(**self._KNOBS[how])
+        await self.arm(**self._knobs[how])
 
     async def calls(self) -> int:
         """How often the model was asked."""
         counts: dict[str, int] = (await self.call("GET", "/ledger"))["counts"]
-        return counts.get("generate", 0)
+        return counts.get("generate", 0) + counts.get("stream", 0)
+
+    async def asked(self) -> list[str]:
+        """The models that were asked, in order."""
+        entries = (await self.call("GET", "/ledger"))["entries"]
+        return [entry["data"]["model"] for entry in entries if entry["kind"] in ("generate", "stream")]

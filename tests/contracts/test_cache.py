@@ -8,7 +8,7 @@ import pytest
 from inbox.adapters.cache.memory import MemoryCache
 from inbox.adapters.cache.off import NoCache
 from inbox.adapters.events.memory import MemoryEvents
-from inbox.domain.events import CacheStale, Resync
+from inbox.domain.signals import CacheStale, Resync
 from inbox.ports.cache import FamilyStats
 
 from .caching import CacheCases, Clock, RememberingCases, Source, fetched, settle

@@ -11,7 +11,7 @@ import structlog
 from inbox.adapters.cache.redis_entries import Points
 from inbox.adapters.events.memory import MemoryEvents
 from inbox.adapters.events.postgres import PostgresEvents
-from inbox.domain.events import Resync
+from inbox.domain.signals import Resync
 from inbox.main.embedded import Server
 from inbox.ports.cache import SharedStats
 from postgres_server import create_database, drop_database

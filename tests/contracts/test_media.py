@@ -2,10 +2,7 @@
 
 import asyncio
 import hashlib
-import os
-import time
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,7 +13,7 @@ from hypothesis import strategies as st
 from obstore.store import LocalStore, MemoryStore
 
 from inbox.adapters.media.memory import MemoryMediaStore
-from inbox.adapters.media.obstore import STAGING, Bucket, Deadlines, ObstoreMediaStore
+from inbox.adapters.media.obstore import Bucket, Deadlines, ObstoreMediaStore
 from inbox.domain.errors import AlreadyStored, MediaGone, MediaUnavailable, PayloadTooLarge
 from inbox.domain.ids import AccountId
 from inbox.ports.media import MediaKey, MediaStore, Span
@@ -293,18 +290,6 @@ class TestObstoreInFolder(MediaCases):
         with pytest.raises(PayloadTooLarge):
             await store.put(a_key(), pieces(b"y" * (6 * MIB), b"y"), limit=6 * MIB)
         assert _files(folder) == [str(key)]
-
-    async def test_what_a_killed_process_left_half_written_goes_and_nothing_else(
-        self, store: ObstoreMediaStore, folder: Path
-    ) -> None:
-        key = await stored(store, b"whole")
-        for name, hours in (("dead", 2), ("alive", 0)):
-            half = folder / STAGING / name
-            half.parent.mkdir(exist_ok=True)
-            half.write_bytes(b"half")
-            os.utime(half, times=(time.time() - 3600 * hours,) * 2)
-        assert await store.clear(timedelta(hours=1)) == 1
-        assert _files(folder) == sorted([str(key), f"{STAGING}/alive"])
 
     async def test_a_file_is_never_in_memory_as_a_whole(self, store: ObstoreMediaStore) -> None:
         key = await stored(store, b"x" * (6 * MIB))

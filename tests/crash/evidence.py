@@ -29,7 +29,7 @@ select (select count(*) from deliveries where state <> 'done') + (select count(*
        + (select count(*) from message_statuses where message_id is null)
 """
 _SHOWN: Final = """
-select body ->> 'id', body ->> 'status' from event_log where kind = 'message.status' order by id
+select body ->> 'message_id', body ->> 'status' from event_log where kind = 'message.status' order by id
 """
 _STORY: Final = """
 select line from (

@@ -100,7 +100,9 @@ class World:
     async def start(self, failpoints: str = "", command: Sequence[str] = ("serve",)) -> Service:
         """`inbox serve`, or another command of it; not yet ready."""
         environment = {**self._environment, "INBOX_TEST_FAILPOINTS": failpoints}
-        service = await Service.start(command, environment, self._stage.url, self._stage.folder / "inbox.log")
+        service = await Service.start(
+            self._stage.warm, command, environment, self._stage.url, self._stage.folder / "inbox.log"
+        )
         self._services.append(service)
         return service
 

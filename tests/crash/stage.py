@@ -18,6 +18,7 @@ import msgspec
 from inbox.adapters.identity.passwords import Passwords
 from inbox.domain.access import Subject
 from inbox.domain.accounts import NewAccount
+from inbox.domain.bot import Mode
 from inbox.domain.contacts import Address
 from inbox.domain.ids import AccountId, UserId, uuid7
 from inbox.main import embedded, migrating
@@ -26,6 +27,7 @@ from inbox.main.container import build
 from inbox.main.runtime import Runtime, new_encryption_key, prepared
 from inbox.main.settings import load
 from inbox.ports.database import Database
+from warm import Warm
 
 NUMBER_ID: Final = "900555000111222"
 NUMBER: Final = "33465710001"
@@ -42,6 +44,7 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """Where everything is. `environment` is that of `inbox serve`, but for the database."""
 
     folder: Path
+    warm: Warm
     server: embedded.Server
     graph_url: str
     port: int
@@ -63,7 +66,7 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def staged(folder: Path, *, chance: int = 0) -> Iterator[Stage]:
+def staged(folder: Path, warm: Warm, *, chance: int = 0) -> Iterator[Stage]:
     """Everything stands while the block runs; the emulators draw from `chance`. Blocking."""
     port = free_port()
     secret = os.urandom(16).hex()
@@ -82,6 +85,7 @@ def staged(folder: Path, *, chance: int = 0) -> Iterator[Stage]:
         seed({**environment, "INBOX_DATABASE_URL": server.url_for(_TEMPLATE)})
         yield Stage(
             folder=folder,
+            warm=warm,
             server=server,
             graph_url=emulators["INBOX_WHATSAPP_GRAPH_URL"],
             port=port,
@@ -118,7 +122,8 @@ async def _seed(runtime: Runtime) -> None:
         async with database.transaction() as tx:
             for customer in (ANNA, MARC, ZOE):
                 conversation, _ = await tx.conversations.find_or_create(account_id, Address.of(customer), now)
-                await tx.conversations.switch_bot(account_id, conversation, enabled=customer in BOT_CUSTOMERS)
+                mode = Mode.AUTO if customer in BOT_CUSTOMERS else Mode.OFF
+                await tx.conversations.switch_bot(account_id, conversation, mode)
     finally:
         await container.close()
 

@@ -1,4 +1,4 @@
-"""Kills the service at every failpoint once, or in many random ways: `python -m tests.crash.sweep [--long N]`.
+"""Kills the service at every failpoint once, or in many random ways: `python -m crash.sweep [--long N]`.
 
 The last line is one JSON object: `points` that a kill came from, `rounds`, messages `lost` and `doubled`, anything else
 that is `wrong`, rounds that `failed` to come to an end, rows that were given to a person as `unconfirmed`, `seconds`.
@@ -20,6 +20,7 @@ from typing import Final
 import msgspec
 
 from inbox.adapters.database.failpoints import POINTS
+from warm import warmed
 
 from .harness import Verdict, killed_at
 from .oracle import Kind
@@ -117,7 +118,7 @@ def _say(line: str) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.crash.sweep", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m crash.sweep", description=__doc__)
     parser.add_argument("--long", type=int, metavar="N", help="N random rounds instead of each point once")
     parser.add_argument("--seed", type=int, help="of the random rounds; printed, so that a bad run can be repeated")
     options = parser.parse_args()
@@ -126,7 +127,11 @@ def main() -> int:
         _say(f"seed {seed}")
     attempts = at_random(options.long, seed) if options.long else each_point()
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="inbox-crash-") as folder, staged(Path(folder)) as stage:
+    with (
+        tempfile.TemporaryDirectory(prefix="inbox-crash-") as folder,
+        warmed() as warm,
+        staged(Path(folder), warm) as stage,
+    ):
         totals = asyncio.run(sweep(stage, attempts))
     keys = ("points", "rounds", "lost", "doubled", "wrong", "failed", "unconfirmed")
     report = {**{key: totals[key] for key in keys}, "seconds": round(time.monotonic() - began, 1)}

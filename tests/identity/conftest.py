@@ -21,6 +21,7 @@ from inbox.ports.database import Database
 from inbox.ports.identity import AuthUser, Client, Session
 from inbox.ports.local_accounts import LocalSession, LocalUser
 from main.command import free_port, inbox, started
+from warm import Warm
 
 ISSUER = "https://inbox.faro.example/auth/v1"
 EMAIL, PASSWORD = "ana@faro.example", "correct horse battery"
@@ -122,13 +123,13 @@ async def local(database: Database, clock: Clock, passwords: Passwords) -> Local
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Iterator[Service]:
     """The command, serving, with a database of its own."""
     home, port = tmp_path_factory.mktemp("home"), free_port()
     for who in (ADMIN, HOST):
-        made = inbox("create-admin", who, "--password-stdin", home=home, stdin=f"{ADMIN_PASSWORD}\n")
+        made = inbox("create-admin", who, "--password-stdin", home=home, warm=warm, stdin=f"{ADMIN_PASSWORD}\n")
         assert made.returncode == 0, made.stderr
-    with started("serve", "--port", str(port), home=home, META_APP_SECRET="s") as running:
+    with started("serve", "--port", str(port), home=home, warm=warm, META_APP_SECRET="s") as running:
         running.line("serving on http")
         yield Service(port)
         running.end()

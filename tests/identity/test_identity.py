@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from contracts.trust import certificates
 from identity.conftest import EMAIL, ISSUER, Clock, Local
 from identity.contract import IdentityCases, SignedCases
 from identity.forging import Forger
@@ -121,7 +122,7 @@ class SupabaseSide:
     def new_identity(
         self, url: str, breakers: Breakers | None = None, *, is_email_trusted: bool = False
     ) -> SupabaseIdentity:
-        api = ApiClient("supabase", url)
+        api = ApiClient("supabase", url, tls=certificates())
         self.apis.append(api)
         return SupabaseIdentity(
             api,

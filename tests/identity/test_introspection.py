@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from litestar import Litestar, Request, Response, get
 
+from contracts.trust import certificates
 from identity.conftest import Clock
 from identity.contract import IdentityCases
 from identity.forging import CLAIM_ATTACKS, GARBAGE, Attack, Forger
@@ -75,7 +76,7 @@ class Asked:
         self.server = server
         self.clock = clock
         self.forger = Forger(f"{server.url}/auth/v1", clock.now)
-        self.api = ApiClient("supabase", server.url)
+        self.api = ApiClient("supabase", server.url, tls=certificates())
         self.cache = MemoryCache(MemoryEvents(), clock=self._seconds)
         self.identity = self.new_identity()
         self.knows(self.forger.user_id)
@@ -328,7 +329,7 @@ class AskedProject(Project):
         self.identity = self.asking(self.url)
 
     def asking(self, url: str) -> Identity:
-        api = ApiClient("supabase", url)
+        api = ApiClient("supabase", url, tls=certificates())
         self.stack.push_async_callback(api.aclose)
         issuers = [f"{self.url}/auth/v1"]
         return SupabaseIntrospection(

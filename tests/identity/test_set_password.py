@@ -132,17 +132,18 @@ def test_every_field_has_a_label_and_every_message_is_announced(chromium, link):
     assert chromium.run("return document.activeElement.id") == "password"
 
 
-def test_a_french_browser_reads_french(service, link, tmp_path):
-    with browser(tmp_path, "fr-CA,en") as page:
-        page.open(link)
-        assert page.text("//h1") == "Choisissez votre mot de passe"
-        assert page.run("return [document.documentElement.lang, document.title]") == [
+def test_a_french_browser_reads_french(chromium, link):
+    with chromium.preferring("fr-CA,en"):
+        chromium.open("about:blank")
+        chromium.open(link)
+        assert chromium.text("//h1") == "Choisissez votre mot de passe"
+        assert chromium.run("return [document.documentElement.lang, document.title]") == [
             "fr",
             "Choisissez votre mot de passe",
         ]
-        fill(page, "court", "court")
-        page.click(SAVE)
-        problem(page, "trop court")
-        fill(page, PASSWORD, PASSWORD)
-        page.click(SAVE)
-        outcome(page, "enregistré")
+        fill(chromium, "court", "court")
+        chromium.click(SAVE)
+        problem(chromium, "trop court")
+        fill(chromium, PASSWORD, PASSWORD)
+        chromium.click(SAVE)
+        outcome(chromium, "enregistré")

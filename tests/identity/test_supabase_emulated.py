@@ -9,6 +9,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from contracts.trust import certificates
 from identity.conftest import Clock
 from identity.contract import IdentityCases
 from identity.test_identity import POLICY
@@ -39,7 +40,7 @@ class Project:
         self.identity: Identity = self.new_identity(url)
 
     def new_identity(self, url: str, policy: Policy = POLICY) -> SupabaseIdentity:
-        api = ApiClient("supabase", url)
+        api = ApiClient("supabase", url, tls=certificates())
         self.stack.push_async_callback(api.aclose)
         guard = Guard("supabase", policy)
         issuers = [f"{self.url}/auth/v1"]
@@ -97,7 +98,7 @@ async def emulated(kind: type[Project], signing: Signing) -> AsyncIterator[Proje
     )
     async with AsyncExitStack() as stack:
         served = await stack.enter_async_context(serve(create_app(config)))
-        http = await stack.enter_async_context(httpx.AsyncClient(base_url=served.url))
+        http = await stack.enter_async_context(httpx.AsyncClient(base_url=served.url, verify=certificates()))
         yield kind(http, served.url, stack)
 
 

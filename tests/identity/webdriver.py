@@ -67,6 +67,20 @@ class Browser:
     def run(self, script: str) -> Any:  # noqa: ANN401 - what the script returns
         return self._call("POST", "/execute/sync", {"script": script, "args": []})
 
+    @contextmanager
+    def preferring(self, languages: str) -> Iterator[None]:
+        """As somebody set it up whose languages these are. What is opened in the block knows it."""
+        before = self.run("return [navigator.userAgent, navigator.languages.join()]")
+        self._prefer(before[0], languages)
+        try:
+            yield
+        finally:
+            self._prefer(*before)
+
+    def _prefer(self, agent: str, languages: str) -> None:
+        told = {"userAgent": agent, "acceptLanguage": languages}
+        self._call("POST", "/goog/cdp/execute", {"cmd": "Emulation.setUserAgentOverride", "params": told})
+
     def complaints(self) -> list[str]:
         """What the console said since the last time, a script or style that was refused included."""
         return [entry["message"] for entry in self._call("POST", "/se/log", {"type": "browser"})]

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from contracts.trust import certificates
 from inbox.kit.http import ApiClient, Limits, Timeouts
 
 from .raw_peer import QUICK, Behaviour, Peer, StartClient, StartPeer, Transport
@@ -36,7 +37,7 @@ async def a_client(transport: Transport) -> AsyncIterator[StartClient]:
     async with contextlib.AsyncExitStack() as stack:
 
         def start(url: str, timeouts: Timeouts = QUICK, limits: Limits | None = None) -> ApiClient:
-            client = ApiClient("test", url, timeouts=timeouts, limits=limits, transport=transport)
+            client = ApiClient("test", url, timeouts=timeouts, limits=limits, transport=transport, tls=certificates())
             stack.push_async_callback(client.aclose)
             return client
 

@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import tracemalloc
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -210,17 +211,25 @@ def test_it_can_be_reset_and_tripped_by_hand(bench: Bench) -> None:
 
 
 def test_who_only_heeds_it_is_kept_off_like_all_others_and_takes_no_trial(bench: Bench) -> None:
-    bench.breakers.heed("whatsapp")
-    bench.fail()
-    with pytest.raises(CircuitOpen) as caught:
-        bench.breakers.heed("whatsapp")
+    def heed() -> AbstractContextManager[bool]:
+        return bench.breakers.heed("whatsapp")
+
+    with heed(), heed():
+        bench.fail()
+    with pytest.raises(CircuitOpen) as caught, heed():
+        pass
     assert caught.value.retry_after == 30
     bench.clock.at += 30
-    bench.breakers.heed("whatsapp")
-    assert bench.state == "open"
-    with bench.breakers.guard("whatsapp", lambda _: True), pytest.raises(CircuitOpen):
-        bench.breakers.heed("whatsapp")
-    bench.breakers.heed("whatsapp")
+    for _ in range(2):  # one after the other, also when one failed
+        with pytest.raises(ZeroDivisionError), heed():
+            with pytest.raises(CircuitOpen), heed():
+                pass
+            raise ZeroDivisionError
+    assert (bench.state, bench.breakers.inspect()["whatsapp"].failure_count) == ("open", 3)
+    with heed(), bench.breakers.guard("whatsapp", lambda _: True), pytest.raises(CircuitOpen), heed():
+        pass
+    with heed(), pytest.raises(CircuitOpen), heed():
+        pass
     assert (bench.state, bench.breakers.inspect()["whatsapp"].success_count) == ("half_open", 1)
 
 

@@ -37,6 +37,7 @@ def test_a_field_with_a_telling_name_shows_nothing(name: str, value: object) -> 
         f"postgresql://inbox:{CANARY}@db/inbox",
         f"AIza{CANARY} was refused",
         f"AQ.{CANARY}",
+        f"sk-proj-{CANARY}",
         f"EAAG{CANARY}",
         f"eyJhbGciOiJIUzI1NiJ9.eyJ{CANARY}.{CANARY}",
         f'{{"access_token": "{CANARY}"}}',

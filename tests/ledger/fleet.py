@@ -24,7 +24,7 @@ from .waiting import until
 _LAPSE_EVERY: Final = 0.5
 _STARTS_AGAIN_AFTER: Final = 0.3
 _STARTS_WITHIN: Final = 60.0
-_OLD_ENOUGH: Final = 2.0
+_OLD_ENOUGH: Final = 1.0
 """A process is killed when it has worked for so many seconds; before, it only starts."""
 
 

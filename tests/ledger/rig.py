@@ -1,8 +1,6 @@
 """What a ledger run stands on: one database of its own, and the processes that come and go on it."""
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 import asyncpg
@@ -14,8 +12,6 @@ from crash.stage import Stage
 from inbox.emulators.ledger import Ledger
 
 from .waiting import until
-
-TESTS: Final = Path(__file__).parents[1]
 
 # A storm of kills looks like a poisonous delivery: after some deaths it is set aside.
 _BLAMED: Final = "select count(*) from deliveries where state = 'quarantined' and reason = 'worker_died'"
@@ -69,10 +65,11 @@ class Rig:
             **self.environment,
             "INBOX_HTTP_PORT": str(port),
             "INBOX_TEST_FAILPOINTS": failpoints,
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(TESTS), self.environment.get("PYTHONPATH")])),
         }
         log = self.stage.folder / "ledger.log"
-        service = await Service.start(command, environment, f"http://127.0.0.1:{port}", log, module=module)
+        service = await Service.start(
+            self.stage.warm, command, environment, f"http://127.0.0.1:{port}", log, module=module
+        )
         self._services = [*(one for one in self._services if one.is_running), service]
         return service
 

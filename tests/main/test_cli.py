@@ -1,4 +1,4 @@
-"""The command `inbox`, as people and scripts run it."""
+"""The command `inbox`, as people and scripts run it; each once as a process from the very beginning."""
 
 import base64
 import json
@@ -12,6 +12,7 @@ import pytest
 from inbox.kit.sealing import Sealer
 from inbox.main.settings import variables
 from main.command import call, environment, free_port, inbox, sign_in, started
+from warm import Warm
 
 COMMANDS = [
     "check-settings",
@@ -64,17 +65,19 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def migrations(home: Path) -> list[subprocess.CompletedProcess[str]]:
-    return [inbox("migrate", home=home), inbox("migrate", home=home)]
+def migrations(home: Path, warm: Warm) -> list[subprocess.CompletedProcess[str]]:
+    return [inbox("migrate", home=home), inbox("migrate", home=home, warm=warm)]
 
 
 @pytest.fixture(scope="module")
-def admins(home: Path, migrations: object) -> list[subprocess.CompletedProcess[str]]:
+def admins(home: Path, migrations: object, warm: Warm) -> list[subprocess.CompletedProcess[str]]:
     """Ada twice, and Bo with a password of his own."""
     return [
         inbox("create-admin", "ada@example.org", home=home),
-        inbox("create-admin", "Ada@Example.org ", home=home),
-        inbox("create-admin", "bo@example.org", "--password-stdin", home=home, stdin="correct horse battery\n"),
+        inbox("create-admin", "Ada@Example.org ", home=home, warm=warm),
+        inbox(
+            "create-admin", "bo@example.org", "--password-stdin", home=home, warm=warm, stdin="correct horse battery\n"
+        ),
     ]
 
 
@@ -135,8 +138,8 @@ def test_wrong_usage_ends_with_2(arguments, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["check-settings", "serve", "worker", "migrate"])
-def test_a_bad_setting_ends_with_2_and_one_line(command, tmp_path):
-    done = inbox(command, home=tmp_path, INBOX_HTTP_PORT=CANARY)
+def test_a_bad_setting_ends_with_2_and_one_line(command, tmp_path, warm):
+    done = inbox(command, home=tmp_path, warm=warm, INBOX_HTTP_PORT=CANARY)
     assert done.returncode == 2
     assert done.stderr.startswith("inbox: INBOX_HTTP_PORT, setting http.port: ")
     assert done.stderr.count("\n") == 1
@@ -144,8 +147,8 @@ def test_a_bad_setting_ends_with_2_and_one_line(command, tmp_path):
     assert not list(tmp_path.iterdir()), "nothing is begun before the settings are read"
 
 
-def test_serve_without_the_secret_that_signs_webhooks_ends_with_2_and_the_remedy(tmp_path):
-    done = inbox("serve", home=tmp_path)
+def test_serve_without_the_secret_that_signs_webhooks_ends_with_2_and_the_remedy(tmp_path, warm):
+    done = inbox("serve", home=tmp_path, warm=warm)
     assert done.returncode == 2
     assert "INBOX_WHATSAPP_APP_SECRET (also META_APP_SECRET) is needed" in done.stderr
     assert "App settings, Basic" in done.stderr
@@ -165,33 +168,33 @@ def test_check_settings_shows_names_and_plain_values_but_no_secret(tmp_path):
     assert CANARY not in done.stdout + done.stderr
 
 
-def test_check_settings_says_what_serve_would_miss(tmp_path):
-    done = inbox("check-settings", home=tmp_path, DATABASE_URL="postgresql://db/inbox")
+def test_check_settings_says_what_serve_would_miss(tmp_path, warm):
+    done = inbox("check-settings", home=tmp_path, warm=warm, DATABASE_URL="postgresql://db/inbox")
     assert done.returncode == 0
     assert "INBOX_WHATSAPP_APP_SECRET" in done.stderr
     assert "INBOX_ENCRYPTION_KEYS" in done.stderr
     assert "INBOX_METRICS_AUTH_TOKEN" in done.stderr
 
 
-def test_a_new_key_is_one_that_seals(tmp_path):
-    first, second = (inbox("check-settings", "--new-key", home=tmp_path).stdout.strip() for _ in range(2))
+def test_a_new_key_is_one_that_seals(tmp_path, warm):
+    first, second = (inbox("check-settings", "--new-key", home=tmp_path, warm=warm).stdout.strip() for _ in range(2))
     assert first != second
     assert len(base64.b64decode(first.partition(":")[2])) == 32
     place = {"table": "t", "column": "c", "row_id": "r"}
     assert Sealer.from_setting(first).open(Sealer.from_setting(first).seal("EAAG", **place), **place) == "EAAG"
 
 
-def test_a_database_of_ones_own_needs_a_key(tmp_path):
-    done = inbox("migrate", home=tmp_path, DATABASE_URL=f"postgresql://u:{CANARY}@127.0.0.1:1/inbox")
+def test_a_database_of_ones_own_needs_a_key(tmp_path, warm):
+    done = inbox("migrate", home=tmp_path, warm=warm, DATABASE_URL=f"postgresql://u:{CANARY}@127.0.0.1:1/inbox")
     assert done.returncode == 2
     assert "INBOX_ENCRYPTION_KEYS is needed with a database of your own" in done.stderr
     assert CANARY not in done.stderr
 
 
-def test_a_database_that_cannot_be_reached_is_a_failure_and_ends_with_1(tmp_path):
-    key = inbox("check-settings", "--new-key", home=tmp_path).stdout.strip()
+def test_a_database_that_cannot_be_reached_is_a_failure_and_ends_with_1(tmp_path, warm):
+    key = inbox("check-settings", "--new-key", home=tmp_path, warm=warm).stdout.strip()
     url = f"postgresql://u:{CANARY}@127.0.0.1:{free_port()}/inbox"
-    done = inbox("migrate", home=tmp_path, DATABASE_URL=url, INBOX_ENCRYPTION_KEYS=key)
+    done = inbox("migrate", home=tmp_path, warm=warm, DATABASE_URL=url, INBOX_ENCRYPTION_KEYS=key)
     assert done.returncode == 1
     assert done.stderr.startswith("inbox: The database cannot be used: ")
     assert "Traceback" not in done.stderr
@@ -209,8 +212,8 @@ def test_openapi_describes_every_route(tmp_path):
     assert not [path for path in described["paths"] if path.startswith("/api/")], "each route once, without the prefix"
 
 
-def test_openapi_can_be_written_to_a_file(tmp_path):
-    done = inbox("openapi", "--output", str(tmp_path / "an api.json"), home=tmp_path)
+def test_openapi_can_be_written_to_a_file(tmp_path, warm):
+    done = inbox("openapi", "--output", str(tmp_path / "an api.json"), home=tmp_path, warm=warm)
     assert (done.returncode, done.stdout) == (0, "")
     assert json.loads((tmp_path / "an api.json").read_text())["openapi"].startswith("3.")
 
@@ -258,8 +261,8 @@ def test_a_password_from_standard_input_is_not_printed_and_signs_in(admins, port
     assert sign_in(port, "bo@example.org", "correct horse battery")[0] == 200
 
 
-def test_a_weak_password_is_refused_with_1(admins, home):
-    done = inbox("create-admin", "eve@example.org", "--password-stdin", home=home, stdin="short\n")
+def test_a_weak_password_is_refused_with_1(admins, home, warm):
+    done = inbox("create-admin", "eve@example.org", "--password-stdin", home=home, warm=warm, stdin="short\n")
     assert done.returncode == 1
     assert "at least 8 characters" in done.stderr
 
@@ -273,8 +276,8 @@ def test_the_service_answers_below_its_prefix_as_well(port):
     assert call(port, "GET", "/nowhere")[1]["detail"] == "not_found"
 
 
-def test_a_second_service_on_the_same_port_is_refused(port, home):
-    done = inbox("serve", "--port", str(port), home=home, META_APP_SECRET="s")
+def test_a_second_service_on_the_same_port_is_refused(port, home, warm):
+    done = inbox("serve", "--port", str(port), home=home, warm=warm, META_APP_SECRET="s")
     assert done.returncode == 2
     assert f"Cannot listen on 127.0.0.1 port {port}" in done.stderr
     assert call(port, "GET", "/health/ready")[0] == 200
@@ -287,8 +290,8 @@ def test_a_worker_runs_beside_the_service_and_stops_on_sigterm(port, home):
 
 
 def test_the_emulators_answer_on_their_ports_and_stop_on_sigterm(tmp_path):
-    ports = [free_port() for _ in range(3)]
-    names = ("--graph-port", "--gemini-port", "--auth-port")
+    ports = [free_port() for _ in range(4)]
+    names = ("--graph-port", "--gemini-port", "--auth-port", "--openai-port")
     options = [word for name, number in zip(names, ports, strict=True) for word in (name, str(number))]
     with started("emulator", *options, "--ledgers", "the books", home=tmp_path) as emulators:
         emulators.line(f"INBOX_SUPABASE_URL=http://127.0.0.1:{ports[2]}")
@@ -296,11 +299,12 @@ def test_the_emulators_answer_on_their_ports_and_stop_on_sigterm(tmp_path):
         assert call(ports[0], "GET", "/_emu/state")[0] == 200
         assert call(ports[1], "GET", "/v1beta/models", **{"x-goog-api-key": "emulator-key"})[0] == 200
         assert call(ports[2], "GET", "/auth/v1/.well-known/jwks.json")[0] == 200
+        assert call(ports[3], "GET", "/v1/models")[0] == 200
         assert emulators.end() == 0
     assert (tmp_path / "the books" / "graph_api.jsonl").exists()
 
 
-def test_an_emulator_on_a_port_that_is_taken_is_refused(port, tmp_path):
-    done = inbox("emulator", "--graph-port", str(port), home=tmp_path)
+def test_an_emulator_on_a_port_that_is_taken_is_refused(port, tmp_path, warm):
+    done = inbox("emulator", "--graph-port", str(port), home=tmp_path, warm=warm)
     assert done.returncode == 2
     assert f"Cannot listen on 127.0.0.1 port {port}" in done.stderr

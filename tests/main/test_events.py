@@ -18,17 +18,19 @@ from inbox.ports.database import Database
 from main.command import inbox
 from services.ingest_scene import deliver, heard, ingest, texts
 from services.scenes import claimed
+from warm import Warm
 
 Events = Callable[..., CompletedProcess[str]]
 
 
 @pytest.fixture
-def events(tmp_path: Path, database_url: str, engine: AsyncEngine) -> Events:
+def events(tmp_path: Path, database_url: str, engine: AsyncEngine, warm: Warm) -> Events:
     """Runs the command on the database of the test."""
     return partial(
         inbox,
         "events",
         home=tmp_path,
+        warm=warm,
         INBOX_DATABASE_URL=database_url,
         INBOX_DATABASE_ALLOW_UNSAFE_DURABILITY="true",
         INBOX_ENCRYPTION_KEYS="test:" + base64.b64encode(bytes(range(32))).decode(),
@@ -45,7 +47,7 @@ async def test_an_operator_finds_reads_and_replays_what_was_set_aside(
     await deliver(engine, texts("10677000005", "Bonjour"))
     await ingest(database).work([await claimed(database, WorkKind.INGEST)])
     (delivery,) = await execute(engine, "select id from deliveries")
-    listed = events("list", "--reason", "unknown_number")
+    listed = events("list", "--reason", "unknown_number", warm=None)
     assert listed.returncode == 0, listed.stderr
     assert listed.stdout.splitlines()[1].split("\t")[0] == str(delivery.id)
     assert "Bonjour" not in listed.stdout

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from main.command import call, free_port, inbox, sign_in, started
+from warm import Warm
 
 LEO = "leo@example.org"
 LINK = re.compile(
@@ -19,9 +20,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def port(home: Path):
+def port(home: Path, warm: Warm):
     number = free_port()
-    with started("serve", "--port", str(number), home=home, META_APP_SECRET="s") as service:
+    with started("serve", "--port", str(number), home=home, warm=warm, META_APP_SECRET="s") as service:
         service.line("serving on http")
         yield number
         assert service.end() == 0
@@ -40,7 +41,7 @@ def accept(port: int, printed: str, password: str) -> str:
     return str(session["access_token"])
 
 
-def test_an_invited_person_sets_a_password_and_later_another_one(home, port):
+def test_an_invited_person_sets_a_password_and_later_another_one(home, port, warm):
     where = {"home": home, "INBOX_HTTP_PORT": str(port)}
     invited = inbox("invite", f" {LEO.upper()}", "--role", "admin", "--name", "Leo Díaz", **where)
     assert invited.returncode == 0, invited.stderr
@@ -52,7 +53,7 @@ def test_an_invited_person_sets_a_password_and_later_another_one(home, port):
     _, trail = call(port, "GET", "/admin/audit?action=member.invited", authorization=f"Bearer {token}")
     assert [(line["actor_kind"], line["actor_id"]) for line in trail] == [("system", None)]
 
-    again = inbox("invite", LEO, **where)
+    again = inbox("invite", LEO, warm=warm, **where)
     assert (again.returncode, again.stdout) == (1, "")
     assert "exists already" in again.stderr
 
@@ -72,15 +73,15 @@ def test_an_invited_person_sets_a_password_and_later_another_one(home, port):
         (["invite", "mia"], "inbox: EMAIL: not an e-mail address"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(home, port, arguments, said):
-    done = inbox(*arguments, home=home)
+def test_what_cannot_be_done_is_said_in_one_line(home, port, warm, arguments, said):
+    done = inbox(*arguments, home=home, warm=warm)
     assert (done.returncode, done.stdout) == (1, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("command", ["invite", "reset-password"])
-def test_with_supabase_people_are_invited_there(home, port, command):
-    done = inbox(command, LEO, home=home, SUPABASE_URL="http://127.0.0.1:9")
+def test_with_supabase_people_are_invited_there(home, port, warm, command):
+    done = inbox(command, LEO, home=home, warm=warm, SUPABASE_URL="http://127.0.0.1:9")
     assert (done.returncode, done.stdout) == (2, "")
     assert "INBOX_SUPABASE_URL is set" in done.stderr

@@ -13,6 +13,7 @@ import pytest
 from inbox.main.runtime import new_encryption_key
 from main.command import call, free_port, inbox, sign_in, started
 from postgres_server import create_database, drop_database
+from warm import Warm
 
 ADA, PASSWORD = "ada@example.org", "correct horse battery staple"
 NOBODY = "http://127.0.0.1:9"
@@ -20,7 +21,7 @@ WITHIN = 15.0
 
 
 @pytest.fixture(scope="module")
-def ports(postgres, worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
+def ports(postgres, worker_id: str, warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
     """Ada administers at the first one; the second one asks an identity provider that nobody answers for."""
     home: Path = tmp_path_factory.mktemp("monitored")
     name = f"monitored_{worker_id}"
@@ -34,15 +35,15 @@ def ports(postgres, worker_id: str, tmp_path_factory: pytest.TempPathFactory) ->
         "INBOX_HTTP_PUBLIC_URL": "https://inbox.example",
         "META_APP_SECRET": "app secret",
     }
-    assert inbox("migrate", home=home, **settings).returncode == 0
-    done = inbox("create-admin", ADA, "--password-stdin", home=home, stdin=f"{PASSWORD}\n", **settings)
+    assert inbox("migrate", home=home, warm=warm, **settings).returncode == 0
+    done = inbox("create-admin", ADA, "--password-stdin", home=home, warm=warm, stdin=f"{PASSWORD}\n", **settings)
     assert done.returncode == 0, done.stdout + done.stderr
     here, there = free_port(), free_port()
     with ExitStack() as stack:
         elsewhere: dict[str, str] = {"SUPABASE_URL": NOBODY}
         for port, more in ((here, {}), (there, elsewhere)):
             command = ("serve", "--no-worker", "--port", str(port))
-            service = stack.enter_context(started(*command, home=home, cwd=None, **settings, **more))
+            service = stack.enter_context(started(*command, home=home, cwd=None, warm=warm, **settings, **more))
             service.line("serving on http://127.0.0.1:")
         yield here, there
     drop_database(postgres, name)

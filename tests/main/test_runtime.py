@@ -154,6 +154,8 @@ def test_what_serve_would_miss_is_listed():
     assert list(missing(load(local))) == []
     assert list(missing(load({"META_APP_SECRET": "s"}))) == []
     assert len(list(missing(load({"DATABASE_URL": URL})))) == 2
+    (said,) = missing(load({"META_APP_SECRET": "s", "INBOX_EVENTS_BUS": "redis"}))
+    assert "INBOX_CACHE_REDIS_URL" in said
 
 
 def test_metrics_that_nobody_would_see_are_named():

@@ -14,15 +14,16 @@ from inbox.kit.signing import sign
 from inbox.main.embedded import attach
 from inbox.main.embedded_cluster import _server_processes
 from main.command import Running, call, free_port, inbox, sign_in, started
+from warm import Warm
 
 SECRET = "app secret"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def made(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> tuple[Path, str]:
     """The data folder of a service that is migrated and stopped, and the password of its administrator."""
     home = tmp_path_factory.mktemp("made")
-    done = inbox("create-admin", "ada@example.org", home=home, INBOX_DATA_DIR=str(home / "data"))
+    done = inbox("create-admin", "ada@example.org", home=home, warm=warm, INBOX_DATA_DIR=str(home / "data"))
     assert done.returncode == 0, done.stderr
     return home / "data", done.stdout.rpartition("shown once: ")[2].strip()
 
@@ -36,9 +37,9 @@ def data(made, tmp_path):
         left.stop()
 
 
-def serving(home: Path, data: Path, port: int, *arguments: str, **settings: str):
+def serving(home: Path, data: Path, port: int, *arguments: str, warm: Warm | None = None, **settings: str):
     given = {"INBOX_DATA_DIR": str(data), "INBOX_HTTP_PORT": str(port), "META_APP_SECRET": SECRET}
-    return started("serve", *arguments, home=home, cwd=None, **given, **settings)
+    return started("serve", *arguments, home=home, cwd=None, warm=warm, **given, **settings)
 
 
 def ready(service: Running) -> None:
@@ -87,7 +88,7 @@ def conversations(port: int, password: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_says_in_one_line_that_it_embeds_postgresql_and_stops_with_it(number, data, tmp_path):
-    with serving(tmp_path, data, free_port()) as service:
+    with serving(tmp_path, data, free_port(), INBOX_DATABASE_SLOW_STATEMENT="60") as service:
         ready(service)
         assert _server_processes(data / "postgres")
         assert service.end(number, seconds=10) == 0
@@ -103,32 +104,32 @@ def test_it_says_in_one_line_that_it_embeds_postgresql_and_stops_with_it(number,
     ]
 
 
-def test_what_was_answered_before_a_kill_is_there_after_the_restart(made, data, tmp_path):
+def test_what_was_answered_before_a_kill_is_there_after_the_restart(made, data, tmp_path, warm):
     port, number = (
         free_port(),
         {"WHATSAPP_PHONE_ID": "106540352242922", "WHATSAPP_TOKEN": "EAAG", "WHATSAPP_VERIFY_TOKEN": "v"},
     )
-    with serving(tmp_path, data, port, "--no-worker", **number) as service:
+    with serving(tmp_path, data, port, "--no-worker", warm=warm, **number) as service:
         ready(service)
         assert deliver(port, a_delivery("106540352242922", "Bonjour")) == (200, {"status": "received"})
         assert call(port, "POST", "/webhook/whatsapp", {"object": "unsigned"})[0] == 401
         service.end(signal.SIGKILL)
     assert _server_processes(data / "postgres"), "a kill -9 of the service leaves the server to the next start"
-    with serving(tmp_path, data, port, **number) as service:
+    with serving(tmp_path, data, port, warm=warm, **number) as service:
         ready(service)
         assert [item["client_number"] for item in conversations(port, made[1])] == ["33612345678"]
         assert service.end() == 0
     assert _server_processes(data / "postgres") == []
 
 
-def test_a_kill_of_the_service_and_of_its_database_loses_nothing_either(made, data, tmp_path):
+def test_a_kill_of_the_service_and_of_its_database_loses_nothing_either(made, data, tmp_path, warm):
     port = free_port()
-    with serving(tmp_path, data, port) as service:
+    with serving(tmp_path, data, port, warm=warm) as service:
         ready(service)
         postmaster = int((data / "postgres" / "postmaster.pid").read_text().split()[0])
         os.kill(postmaster, signal.SIGKILL)
         service.end(signal.SIGKILL)
-    with serving(tmp_path, data, port) as service:
+    with serving(tmp_path, data, port, warm=warm) as service:
         ready(service)
         assert sign_in(port, "ada@example.org", made[1])[0] == 200
         assert service.end() == 0

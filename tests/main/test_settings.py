@@ -204,6 +204,16 @@ def test_a_way_of_checking_tokens_names_what_it_needs(mode, needed):
     assert load({**given, needed: CANARY}).supabase.mode == mode
 
 
+def test_a_vendor_of_the_model_names_what_it_needs():
+    for vendor, needed in (("gemini", "INBOX_GEMINI_API_KEY"), ("openai", "INBOX_OPENAI_MODEL")):
+        said = refusal({"INBOX_LLM_VENDOR": vendor})
+        assert said.startswith("INBOX_LLM_VENDOR, setting llm.vendor:")
+        assert needed in said
+        assert load({"INBOX_LLM_VENDOR": vendor, needed: "x"}).llm.vendor == vendor
+    for name in ("INBOX_LLM_FALLBACK_MODEL", "INBOX_LLM_EMBEDDING_MODEL"):
+        assert refusal({"INBOX_GEMINI_API_KEY": "x", name: "google/../files"}).startswith(name)
+
+
 # --- secrets ----------------------------------------------------------------------------------------------------------
 
 canaries = st.text(string.ascii_letters + string.digits + "'\"`$.,:;@/\\- \n[]{}%é", min_size=8, max_size=60)
@@ -218,6 +228,7 @@ def test_the_secrets_are_known():
         "INBOX_MEDIA_ACCESS_KEY_ID",
         "INBOX_MEDIA_SECRET_ACCESS_KEY",
         "INBOX_METRICS_AUTH_TOKEN",
+        "INBOX_OPENAI_API_KEY",
         "INBOX_SUPABASE_JWT_SECRET",
         "INBOX_SUPABASE_KEY",
         "INBOX_WHATSAPP_APP_SECRET",

@@ -9,12 +9,13 @@ import pytest
 from inbox.main.runtime import new_encryption_key
 from main.command import call, free_port, inbox, sign_in, started
 from postgres_server import create_database, drop_database
+from warm import Warm
 
 ADA, BEN, PASSWORD = "ada@example.org", "ben@example.org", "correct horse battery staple"
 
 
 @pytest.fixture(scope="module")
-def ports(postgres, worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
+def ports(postgres, worker_id: str, warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
     """Where the two listen. Ada and Ben administer."""
     home: Path = tmp_path_factory.mktemp("two")
     name = f"two_processes_{worker_id}"
@@ -28,15 +29,15 @@ def ports(postgres, worker_id: str, tmp_path_factory: pytest.TempPathFactory) ->
         "INBOX_HTTP_PUBLIC_URL": "https://inbox.example",
         "META_APP_SECRET": "app secret",
     }
-    assert inbox("migrate", home=home, **settings).returncode == 0
+    assert inbox("migrate", home=home, warm=warm, **settings).returncode == 0
     for email in (ADA, BEN):
-        done = inbox("create-admin", email, "--password-stdin", home=home, stdin=f"{PASSWORD}\n", **settings)
+        done = inbox("create-admin", email, "--password-stdin", home=home, warm=warm, stdin=f"{PASSWORD}\n", **settings)
         assert done.returncode == 0, done.stdout + done.stderr
     numbers = free_port(), free_port()
     with ExitStack() as stack:
         for port in numbers:
             command = ("serve", "--no-worker", "--port", str(port))
-            service = stack.enter_context(started(*command, home=home, **settings))
+            service = stack.enter_context(started(*command, home=home, warm=warm, **settings))
             service.line("serving on http://127.0.0.1:")
         yield numbers
     drop_database(postgres, name)

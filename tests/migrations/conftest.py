@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ import pytest
 from inbox.kit.sealing import Sealer
 from inbox.main.embedded import Server
 from migrations.migration_database import execute
-from postgres_server import create_database, drop_database
+from postgres_server import create_database, drop_database, template
 
 HERE = Path(__file__).parent
 
@@ -27,15 +28,17 @@ def sealer(encryption_keys: str) -> Sealer:
 
 @pytest.fixture
 def create(postgres: Server) -> Iterator[Callable[..., str]]:
-    """Makes a database and runs SQL files of this folder in it; gives its URL."""
+    """Makes a database in which SQL files of this folder were run; gives its URL."""
     made: list[str] = []
 
-    def database(*scripts: str) -> str:
-        made.append(f"migrations_{uuid4().hex}")
-        url = create_database(postgres, made[-1])
+    def run(url: str, scripts: tuple[str, ...]) -> None:
         for script in scripts:
             execute(url, HERE / f"{script}.sql")
-        return url
+
+    def database(*scripts: str) -> str:
+        copied = template(postgres, partial(run, scripts=scripts), "_".join(scripts)) if scripts else None
+        made.append(f"migrations_{uuid4().hex}")
+        return create_database(postgres, made[-1], template=copied)
 
     yield database
     for name in made:

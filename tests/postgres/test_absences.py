@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -16,11 +15,12 @@ from builders import (
     an_account,
     execute,
 )
+from event_builders import the_log
 from inbox.adapters.database.postgres.absences import Absences
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
-from inbox.domain.events import WorkWaiting
 from inbox.domain.ids import ConversationId, MessageId
 from inbox.domain.outbound import State
+from inbox.domain.signals import LogGrew, WorkWaiting
 from inbox.domain.work import WorkKind
 from postgres.outbox_scene import on_wire, outbox_row, settled, soon, take
 
@@ -68,8 +68,9 @@ async def test_what_surely_never_arrived_is_sent_once_more(
     assert WorkWaiting(WorkKind.SEND) in signals.published
     (line,) = await execute(engine, "select * from audit_entries")
     assert (line.action, line.actor_kind, line.target) == ("message.resent", "system", str(lost))
-    (told,) = await execute(engine, "select body from event_log")
-    assert msgspec.json.decode(told.body) == {"id": str(lost), "status": "pending", "delivery_state": "queued"}
+    (told,) = await the_log(engine)
+    assert (told.message_id, told.status, told.delivery_state) == (lost, "pending", "queued")
+    assert LogGrew() in signals.published
     (head,) = [taken.head for taken in await take(database) if taken.head]
     assert (head.id, head.attempt) == (lost, 1)
 

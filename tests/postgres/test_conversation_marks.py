@@ -24,7 +24,7 @@ async def mark(
     engine: AsyncEngine, reach: Reach, conversation: ConversationId, **marks: bool | None
 ) -> ConversationRow | None:
     async with engine.begin() as connection:
-        return await PostgresConversations(connection).mark(reach, conversation, **marks)
+        return await PostgresConversations(connection, []).mark(reach, conversation, **marks)
 
 
 async def row_of(engine: AsyncEngine, conversation: ConversationId) -> dict[str, Any]:
@@ -91,14 +91,16 @@ async def test_only_the_one_conversation_is_marked(engine: AsyncEngine) -> None:
 async def test_who_finds_a_conversation_is_told_whether_it_is_new(engine: AsyncEngine) -> None:
     account, to = (await an_account(engine)).account_id, Address.of("33612345678")
     async with engine.begin() as connection:
-        made, is_new = await PostgresConversations(connection).find_or_create(account, to, NOON)
+        made, is_new = await PostgresConversations(connection, []).find_or_create(account, to, NOON)
     assert is_new
     async with engine.begin() as connection:
-        assert await PostgresConversations(connection).find_or_create(account, to, NOON) == (made, False)
+        assert await PostgresConversations(connection, []).find_or_create(account, to, NOON) == (made, False)
 
 
 async def test_no_conversation_begins_at_an_account_that_is_not_there(engine: AsyncEngine) -> None:
     with pytest.raises(AccountNotFound):
         async with engine.begin() as connection:
-            await PostgresConversations(connection).find_or_create(AccountId(uuid7()), Address.of("33612345678"), NOON)
+            await PostgresConversations(connection, []).find_or_create(
+                AccountId(uuid7()), Address.of("33612345678"), NOON
+            )
     assert await execute(engine, "select 1 from contacts") == []

@@ -13,7 +13,7 @@ from inbox.adapters.database.postgres import deliveries as module
 from inbox.adapters.database.postgres.engine import INTAKE, Limits, create_engine
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.errors import DatabaseTimeout, DatabaseUnavailable, InboxError, Overloaded
-from inbox.domain.events import WorkWaiting
+from inbox.domain.signals import WorkWaiting
 from inbox.domain.work import Lane, WorkKind
 from statement_counts import counting
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import SEALER, a_conversation, an_account, execute
 from database_fixtures import RecordedSignals
+from event_builders import the_log, updated
 from inbox.adapters.database.postgres.engine import (
     INTAKE,
     Limits,
@@ -19,8 +20,9 @@ from inbox.adapters.database.postgres.engine import (
 )
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.errors import DatabaseNotDurable, DatabaseTimeout, DatabaseUnavailable
-from inbox.domain.events import Event, MessageSettled, WorkWaiting
+from inbox.domain.events import AccountStep, AccountUpdated, Cause
 from inbox.domain.ids import MessageId, uuid7
+from inbox.domain.signals import LogGrew, MessageSettled, WorkWaiting
 from inbox.domain.work import WorkKind
 from inbox.kit.boundaries import forbid_open_transaction
 from postgres.own_engines import an_engine
@@ -51,7 +53,7 @@ async def test_an_exception_rolls_back_and_tells_nobody(
     with pytest.raises(KeyError):
         async with database.transaction() as tx:
             await tx.enqueue(TURN, "a", account_id=None)
-            await tx.record(Event(account_id=account, conversation_id=None, kind="x", body={}))
+            await tx.record(AccountUpdated(account_id=account, change=AccountStep.CHANGED))
             raise KeyError
     assert await execute(engine, "select 1 from lanes union all select 1 from event_log") == []
     assert signals.published == []
@@ -80,21 +82,23 @@ async def test_a_cancelled_transaction_leaves_nothing_and_gives_its_connection_b
     assert [row.key for row in await execute(engine, "select key from lanes")] == ["b"]
 
 
-async def test_events_are_written_in_their_order_with_the_transaction_that_made_them(
-    database: PostgresDatabase, engine: AsyncEngine
+async def test_events_are_written_in_their_order_and_told_once_after_the_commit(
+    database: PostgresDatabase, engine: AsyncEngine, signals: RecordedSignals
 ) -> None:
     account = (await an_account(engine)).account_id
     conversation = await a_conversation(engine, account)
+    changes = [AccountUpdated(account_id=account, change=AccountStep.CHANGED, changed=(f"{n}",)) for n in range(3)]
     async with database.transaction() as tx:
-        for n in range(3):
-            await tx.record(Event(account_id=account, conversation_id=conversation, kind=f"k{n}", body={"n": n}))
+        for change in changes:
+            await tx.record(updated(account, conversation, Cause.CONTACT), change)
+        await tx.record(updated(account, conversation, Cause.MESSAGE))
         assert await execute(engine, "select 1 from event_log") == []
+        assert signals.published == []
 
-    rows = await execute(engine, "select *, xid::text as one from event_log order by id")
-    assert [(row.kind, row.account_id, row.conversation_id, row.body) for row in rows] == [
-        (f"k{n}", account, conversation, f'{{"n": {n}}}') for n in range(3)
-    ]
-    assert len({row.one for row in rows}) == 1
+    assert await the_log(engine) == [*changes, updated(account, conversation, Cause.MESSAGE)]
+    (row,) = await execute(engine, "select * from event_log where kind = 'conversation.updated'")
+    assert (row.account_id, row.conversation_id, row.body) == (account, conversation, '{"cause": "message"}')
+    assert signals.published == [LogGrew()]
 
 
 async def test_inside_a_transaction_nothing_remote_may_be_called(database: PostgresDatabase) -> None:

@@ -26,6 +26,7 @@ from inbox.domain.outbound import State
 from inbox.domain.work import WorkKind
 from inbox.ports import database as port
 from inbox.ports import repositories
+from inbox.ports.bot import Bot, TurnEnd
 from inbox.ports.records import BotTurn, InboundBatch, Settlement
 
 SEND, INGEST, TURN = WorkKind.SEND, WorkKind.INGEST, WorkKind.TURN
@@ -57,7 +58,7 @@ async def play(database: port.Database, account: Channel, conversation: Conversa
         turn = await tx.bot.open_turn(a_turn(account, conversation, message.id))
     assert turn is not None
     async with database.transaction() as tx:
-        await tx.bot.close_turn(turn, "silent")
+        await tx.bot.close_turn(turn, TurnEnd(state="silent"))
     for step in ("release", "settle"):
         [taken] = await database.outbox.take_heads(await database.work.claim(SEND, 5), datetime.now(UTC))
         assert taken.head is not None
@@ -202,7 +203,7 @@ def test_a_rule_that_can_never_act_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("wrapper", "contract"),
     [
-        (FaultyBot, repositories.Bot),
+        (FaultyBot, Bot),
         (FaultyDatabase, port.Database),
         (FaultyTransaction, port.Transaction),
         (FaultyDeliveries, port.Deliveries),

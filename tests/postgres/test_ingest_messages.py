@@ -10,10 +10,12 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import NOON, a_conversation, a_delivery, a_message, an_account, an_inbound_message, execute, received
+from event_builders import the_log
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.accounts import Channel
 from inbox.domain.content import Choice, Content, Media, MediaKind, Other, Text
 from inbox.domain.errors import Unstorable
+from inbox.domain.events import kind_of
 from inbox.domain.ids import DeliveryId
 from inbox.domain.inbound import InboundMessage, Unknown
 from inbox.ports.records import Applied, SetAside
@@ -275,17 +277,22 @@ async def test_each_new_message_and_each_touched_conversation_is_an_event(
 
     await apply(database, one, two, repeated)
 
-    events = await execute(engine, "select account_id, conversation_id, kind, body from event_log order by id")
+    events = await the_log(engine)
     [conversation] = await execute(
-        engine, "select id, unread_count from conversations where client_number = '33600000001'"
+        engine, "select id, contact_id from conversations where client_number = '33600000001'"
     )
-    assert [event.kind for event in events] == ["message.created", "message.created", "conversation.updated"]
-    assert {event.account_id for event in events} == {account.account_id}
-    assert {event.conversation_id for event in events} == {conversation.id}
-    bodies = [msgspec.json.decode(event.body) for event in events]
-    assert [body["id"] for body in bodies[:2]] == [str(one.id), str(two.id)]
-    assert bodies[2]["unread_count"] == 2
-    assert str(known) not in {body.get("id") for body in bodies}
+    assert sorted(kind_of(event) for event in events) == [
+        *("contact.updated", "conversation.created", "conversation.updated", "message.created", "message.created")
+    ]
+    assert {event.account_id for event in events} == {account.account_id, None}
+    assert {event.conversation_id for event in events} == {conversation.id, None}
+    assert [one.contact_id for one in await the_log(engine, "contact.updated")] == [conversation.contact_id]
+    created = await the_log(engine, "message.created")
+    assert [(event.message_id, event.author, event.status) for event in created] == [
+        (one.id, "contact", "received"),
+        (two.id, "contact", "received"),
+    ]
+    assert known not in {event.message_id for event in created}
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import NOON, a_conversation, a_delivery, a_queued_message, a_status, execute, received
 from database_fixtures import RecordedSignals
+from event_builders import the_log
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.accounts import Channel
 from inbox.domain.content import Call, CallStage, Content, Media, MediaKind, Notice, Other, Text, Unsupported
-from inbox.domain.events import WorkWaiting
 from inbox.domain.inbound import Referral, Source, Surroundings
 from inbox.domain.messages import Author
+from inbox.domain.signals import WorkWaiting
 from inbox.domain.work import WorkKind
 from inbox.ports.records import InboundBatch
 from postgres.identity_scene import PHONE, happens, one_by_one, said, threads, who
@@ -164,8 +165,8 @@ async def test_a_message_that_becomes_readable_keeps_its_id_and_wakes_the_bot(
     assert (applied.new_messages, await turns(engine)) == (0, 1)
     [message] = await rows(engine, "messages")
     assert message["id"] == first.id
-    [event] = await execute(engine, "select body from event_log where kind = 'message.updated'")
-    assert str(first.id) in event.body
+    [event] = await the_log(engine, "message.updated")
+    assert (event.message_id, event.change) == (first.id, "content")
 
 
 async def test_plain_messages_have_no_surroundings(

@@ -4,18 +4,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import NOON, a_conversation, a_queued_message, a_status, an_account, execute
 from database_fixtures import RecordedSignals
+from event_builders import the_log
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.accounts import Channel
-from inbox.domain.events import MessageSettled, WorkWaiting
+from inbox.domain.events import StatusChanged
 from inbox.domain.ids import ConversationId
+from inbox.domain.messages import Status
 from inbox.domain.outbound import State
+from inbox.domain.signals import MessageSettled, WorkWaiting
 from inbox.domain.work import Lane, WorkKind
 from inbox.ports.records import Settlement
 from postgres.ingest_scene import SECOND, hear, message_row, op
@@ -176,20 +178,16 @@ async def test_a_change_of_status_is_an_event_of_its_conversation(
 
     await hear(database, a_status(account.phone_number_id, "wamid.A", "delivered", op_id=op(message)))
 
-    [event] = await execute(engine, "select * from event_log")
-    assert (event.kind, event.account_id, event.conversation_id) == (
-        "message.status",
-        account.account_id,
-        conversation,
-    )
-    assert msgspec.json.decode(event.body) == {
-        "id": str(message),
-        "status": "delivered",
-        "delivery_state": "delivered",
-        "wa_message_id": "wamid.A",
-        "error_code": None,
-        "error_message": None,
-    }
+    assert await the_log(engine) == [
+        StatusChanged(
+            account_id=account.account_id,
+            conversation_id=conversation,
+            message_id=message,
+            status=Status.DELIVERED,
+            delivery_state=State.DELIVERED,
+            wa_message_id="wamid.A",
+        )
+    ]
 
 
 async def test_the_number_of_statements_does_not_grow_with_the_statuses(

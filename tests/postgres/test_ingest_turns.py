@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -12,7 +13,8 @@ from database_fixtures import RecordedSignals
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.accounts import Channel
 from inbox.domain.content import Content, Other, Text
-from inbox.domain.events import WorkWaiting
+from inbox.domain.inbound import Source
+from inbox.domain.signals import WorkWaiting
 from inbox.domain.work import WorkKind
 from postgres.ingest_scene import apply
 
@@ -73,17 +75,38 @@ async def test_the_quiet_period_starts_again_with_each_message_but_not_for_ever(
     await a_conversation(engine, account.account_id, client_number=number, bot_enabled=True)
     seen = []
     for _ in range(6):
-        await apply(
-            database, an_inbound_message(account.phone_number_id, sender=number), quiet_for=timedelta(seconds=100)
-        )
+        message = an_inbound_message(account.phone_number_id, sender=number)
+        await apply(database, message, quiet_for=timedelta(seconds=100), gather_for=timedelta(seconds=300))
         [turn] = await turns(engine)
         seen.append(turn.seconds)
-        await execute(engine, "update lanes set due = due - interval '90 s'")
+        past = "update lanes set due = due - interval '90 s', put_off_until = put_off_until - interval '90 s'"
+        await execute(engine, past)
 
-    # 90 s pass between the messages. Three of them put the turn off; 4 x 100 s after the first one it is overdue.
-    assert all(90 < seconds <= 100 for seconds in seen[:4])
-    assert seen[4] < 10
-    assert seen[5] < 0
+    # 90 s pass between the messages. 300 s after the first one the turn is due, whatever comes.
+    assert [round(seconds / 10) for seconds in seen] == [10, 10, 10, 3, -6, -15]
+
+
+async def test_a_conversation_with_suggestions_makes_turns_as_well(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel
+) -> None:
+    number = a_client_number()
+    await a_conversation(engine, account.account_id, client_number=number)
+    await execute(engine, "update conversations set bot_suggests = true")
+    await apply(database, an_inbound_message(account.phone_number_id, sender=number))
+    assert len(await turns(engine)) == 1
+
+
+@pytest.mark.parametrize("auto_on", [False, True])
+async def test_whether_the_bot_answers_a_new_customer_is_said_by_the_account(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel, *, auto_on: bool
+) -> None:
+    await execute(engine, "update whatsapp_accounts set bot_auto_on = :on", on=auto_on)
+    await apply(database, an_inbound_message(account.phone_number_id, sender=a_client_number()))
+    past = an_inbound_message(account.phone_number_id, sender=a_client_number())
+    await apply(database, msgspec.structs.replace(past, source=Source.PAST_CUSTOMER))
+    rows = await execute(engine, "select bot_enabled from conversations order by created_at, id")
+    assert [row.bot_enabled for row in rows] == [auto_on, False]
+    assert len(await turns(engine)) == int(auto_on)
 
 
 async def test_a_message_during_a_turn_leaves_its_lease_alone(

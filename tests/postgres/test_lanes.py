@@ -10,7 +10,7 @@ from builders import a_delivery, an_account, execute
 from database_fixtures import RecordedSignals
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.errors import LeaseLost
-from inbox.domain.events import WorkWaiting
+from inbox.domain.signals import WorkWaiting
 from inbox.domain.work import Lane, WorkKind
 from inbox.ports.records import InboundBatch
 from postgres.lane_scene import TURN, all_due, enqueue, keys, lease_over

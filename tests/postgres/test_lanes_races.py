@@ -7,14 +7,14 @@ from contextlib import suppress
 from typing import Final
 from uuid import UUID, uuid4
 
-import msgspec
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import LOCK_WAIT, a_delivery, execute, until
+from event_builders import the_log
 from inbox.adapters.database.postgres.transaction import PostgresDatabase, PostgresTransaction
 from inbox.domain.errors import LeaseLost
-from inbox.domain.events import Event
+from inbox.domain.events import AccountStep, AccountUpdated
 from inbox.domain.ids import AccountId
 from inbox.domain.work import Lane, WorkKind
 from inbox.ports.records import InboundBatch
@@ -26,7 +26,10 @@ NOBODY: Final = AccountId(UUID(int=0))
 async def note_done(tx: PostgresTransaction, lanes: Sequence[Lane]) -> None:
     """An effect: one event for each piece of work."""
     await tx.record(
-        *(Event(account_id=NOBODY, conversation_id=None, kind=lane.key, body={"ver": lane.ver}) for lane in lanes)
+        *(
+            AccountUpdated(account_id=NOBODY, change=AccountStep.CHANGED, changed=(lane.key, str(lane.ver)))
+            for lane in lanes
+        )
     )
 
 
@@ -58,10 +61,7 @@ async def test_nothing_is_lost_or_done_twice_with_workers_that_oversleep(
         await asyncio.gather(write(), *(work_on(database, engine, number, done) for number in range(3)))
 
     lanes = {row.key: row.ver for row in await execute(engine, "select key, ver from lanes where ver = done")}
-    finished = [
-        (row.kind, msgspec.json.decode(row.body)["ver"])
-        for row in await execute(engine, "select kind, body from event_log")
-    ]
+    finished = [(key, int(ver)) for key, ver in (event.changed for event in await the_log(engine))]
     assert sum(lanes.values()) == 60
     assert len(finished) == len(set(finished))
     assert {key: max(ver for done_key, ver in finished if done_key == key) for key in lanes} == lanes

@@ -10,12 +10,14 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import LOCK_WAIT, NOON, a_message, a_new_message, a_queued_message, an_account, execute, received, until
+from event_builders import the_log, updated
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.access import Reach
 from inbox.domain.accounts import Channel
 from inbox.domain.content import Text
 from inbox.domain.errors import ConversationNotFound
-from inbox.domain.ids import ConversationId
+from inbox.domain.events import Cause
+from inbox.domain.ids import ConversationId, uuid7
 from inbox.domain.outbound import State
 from inbox.domain.work import WorkKind
 from inbox.ports.records import InboundBatch
@@ -91,9 +93,9 @@ async def test_who_watches_the_vanishing_thread_is_told_where_it_went(
 
     await happens(database, link(account, who(PHONE, BSUID)))
 
-    [event] = await execute(engine, "select * from event_log where kind = 'conversation.merged'")
-    assert (event.conversation_id, event.account_id) == (vanishes.id, account.account_id)
-    assert event.body == f'{{"into": "{stays.id}"}}'
+    [event] = await the_log(engine, "conversation.merged")
+    assert (event.conversation_id, event.account_id, event.into) == (vanishes.id, account.account_id, stays.id)
+    assert updated(account.account_id, stays.id, Cause.THREAD) in await the_log(engine)
 
 
 async def test_a_repeated_link_changes_nothing(
@@ -127,6 +129,32 @@ async def test_the_bot_goes_on_only_where_it_was_on_in_both(
 
     [thread] = await threads(engine)
     assert (thread.bot_enabled, thread.epoch, thread.is_favorite) == (both, 8, one or other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "kept"),
+    [("ana", None, ("ana", 1)), ("ana", "bea", ("ana", 1)), (None, "bea", ("bea", 2)), (None, None, (None, None))],
+)
+async def test_whoever_looks_after_the_thread_that_stays_keeps_it_or_else_whoever_has_the_other(
+    database: PostgresDatabase,
+    engine: AsyncEngine,
+    account: Channel,
+    one: str | None,
+    other: str | None,
+    kept: tuple[str | None, int | None],
+) -> None:
+    stays, vanishes = await two_threads(database, engine, account)
+    people = {"ana": uuid7(), "bea": uuid7(), None: None}
+    give = "update conversations set assignee_id = :user, assigned_at = :at where id = :id"
+    for hour, thread, name in ((1, stays, one), (2, vanishes, other)):
+        at = name and NOON + timedelta(hours=hour)
+        await execute(engine, give, id=thread.id, user=people[name], at=at)
+
+    await happens(database, link(account, who(PHONE, BSUID)))
+
+    [thread] = await threads(engine)
+    keeper, since = kept
+    assert (thread.assignee_id, thread.assigned_at) == (people[keeper], since and NOON + timedelta(hours=since))
 
 
 async def test_threads_with_other_accounts_stay_threads_of_their_own(

@@ -2,20 +2,20 @@
 
 from uuid import uuid4
 
-import msgspec
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import a_conversation, a_queued_message, an_account, execute
 from database_fixtures import RecordedSignals
+from event_builders import the_log
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.accounts import Channel
 from inbox.domain.contacts import Address
 from inbox.domain.content import Text
-from inbox.domain.events import MessageSettled
 from inbox.domain.ids import ConversationId
 from inbox.domain.messages import Author
 from inbox.domain.outbound import NOT_SENT, State
+from inbox.domain.signals import MessageSettled
 from inbox.ports.records import Outgoing
 from postgres.outbox_scene import SEND, lane_row, message_row, outbox_row, settled, soon, take, take_one
 from statement_counts import counting
@@ -166,8 +166,7 @@ async def test_expired_messages_are_ended_visibly_and_the_next_one_is_taken(
         assert (row.state, row.reason) == ("expired", "expired")
         assert (shown.status, shown.error_message) == ("failed", NOT_SENT[State.EXPIRED])
         assert MessageSettled(message) in signals.published
-    events = await execute(engine, "select body from event_log")
-    assert {msgspec.json.decode(event.body)["delivery_state"] for event in events} == {"expired"}
+    assert {(event.delivery_state, event.reason) for event in await the_log(engine)} == {("expired", "expired")}
 
 
 async def test_an_answer_of_the_bot_from_before_a_take_over_is_cancelled(

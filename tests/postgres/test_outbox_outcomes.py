@@ -3,17 +3,17 @@
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-import msgspec
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import NOON, a_queued_message, a_status, an_account, execute
 from database_fixtures import RecordedSignals
+from event_builders import the_log
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.accounts import Channel
-from inbox.domain.events import MessageSettled
 from inbox.domain.ids import ConversationId
 from inbox.domain.outbound import PUBLIC, State, Step, after
+from inbox.domain.signals import LogGrew, MessageSettled
 from inbox.ports.records import InboundBatch, Settlement
 from postgres.outbox_scene import (
     SEND,
@@ -45,10 +45,10 @@ async def test_an_accepted_message_shows_as_sent_under_its_wamid(
     assert (row.state, row.wamid) == ("accepted", "wamid.A")
     assert (shown.status, shown.wa_message_id, shown.sent_at) == ("sent", "wamid.A", None)
     assert shown.timestamp == NOON
-    assert MessageSettled(head.id) in signals.published
-    [event] = await execute(engine, "select * from event_log")
-    assert (event.kind, event.conversation_id) == ("message.status", conversation)
-    assert msgspec.json.decode(event.body)["delivery_state"] == "accepted"
+    assert MessageSettled(head.id, "wamid.A") in signals.published
+    [event] = await the_log(engine, "message.status")
+    assert (event.conversation_id, event.delivery_state) == (conversation, "accepted")
+    assert LogGrew() in signals.published
     assert not (await lane_row(engine)).is_open
 
 
@@ -128,7 +128,7 @@ async def test_a_message_that_has_to_wait_is_queued_again_and_keeps_its_place(
     again, _ = await take_one(database, now=soon(seconds=41))
     assert again.id == head.id
     assert await database.outbox.to_wire(again.id, again.token) == 2
-    assert await execute(engine, "select 1 from event_log") == []
+    assert [event.delivery_state for event in await the_log(engine)] == ["queued"]
 
 
 async def test_a_problem_of_the_account_pauses_it_once_and_burns_nothing(

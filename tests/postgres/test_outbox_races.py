@@ -11,13 +11,16 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from builders import LOCK_WAIT, a_conversation, a_new_message, a_queued_message, a_status, an_account, execute, until
+from database_fixtures import RecordedSignals
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.accounts import Channel
 from inbox.domain.ids import ConversationId
 from inbox.domain.messages import Author
 from inbox.domain.outbound import OpId, State
+from inbox.domain.signals import WorkWaiting
 from inbox.domain.work import Lane, WorkKind
 from inbox.ports.records import InboundBatch, Settlement
+from postgres.outbox_scene import on_wire, settled
 
 T = TypeVar("T")
 
@@ -242,3 +245,24 @@ async def test_a_message_that_is_queued_while_the_last_one_is_settled_is_not_for
         assert next_one.head is not None
         await execute(engine, "delete from outbox")
         await execute(engine, "delete from lanes")
+
+
+async def test_a_message_that_holds_the_lane_while_the_last_one_is_settled_is_due_at_once(
+    database: PostgresDatabase,
+    engine: AsyncEngine,
+    account: Channel,
+    conversation: ConversationId,
+    signals: RecordedSignals,
+) -> None:
+    head, lane = await on_wire(database, engine, account, conversation)
+    accepted = database.outbox.settle(settled(head, State.ACCEPTED, wamid="wamid.A"), lane)
+    signals.published.clear()
+    async with database.transaction() as tx:
+        await tx.messages.queue(a_new_message(account.account_id, conversation))
+        settling = asyncio.create_task(accepted)
+        await until(engine, LOCK_WAIT)
+    await settling
+    assert signals.published.count(WorkWaiting(WorkKind.SEND)) == 1
+    [lane] = await database.work.claim(WorkKind.SEND, 1)
+    [taken] = await database.outbox.take_heads([lane])
+    assert taken.head is not None

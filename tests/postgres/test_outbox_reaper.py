@@ -2,18 +2,18 @@
 
 from datetime import timedelta
 
-import msgspec
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import a_queued_message, execute
 from database_fixtures import RecordedSignals
+from event_builders import the_log
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.accounts import Channel
-from inbox.domain.events import MessageSettled
 from inbox.domain.ids import ConversationId
 from inbox.domain.messages import Author
 from inbox.domain.outbound import NOT_SENT, State
+from inbox.domain.signals import MessageSettled
 from postgres.outbox_scene import message_row, on_wire, outbox_row, settled, soon, take_one
 
 # --- the reaper -------------------------------------------------------------------------------------------------------
@@ -32,8 +32,7 @@ async def test_the_reaper_never_puts_back_what_was_on_the_wire(
     row = await outbox_row(engine, head.id)
     assert (row.state, row.token) == ("unconfirmed", head.token)
     assert (await message_row(engine, head.id)).status == "pending"
-    events = await execute(engine, "select body from event_log order by id")
-    assert [msgspec.json.decode(event.body)["delivery_state"] for event in events] == ["unknown", "unconfirmed"]
+    assert [event.delivery_state for event in await the_log(engine)] == ["unknown", "unconfirmed"]
 
 
 async def test_the_reaper_gives_back_claims_of_dead_workers(
@@ -69,8 +68,7 @@ async def test_the_reaper_ends_what_is_queued_beyond_its_time_though_nobody_clai
         assert (shown.status, shown.error_message) == ("failed", NOT_SENT[State.EXPIRED])
     assert (await outbox_row(engine, early)).state == "queued"
     assert (await message_row(engine, early)).status == "pending"
-    events = await execute(engine, "select body from event_log order by id")
-    assert [msgspec.json.decode(event.body)["delivery_state"] for event in events] == ["expired", "expired"]
+    assert [event.delivery_state for event in await the_log(engine)] == ["expired", "expired"]
     assert {MessageSettled(message) for message in late} <= set(signals.published)
 
 

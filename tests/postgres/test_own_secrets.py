@@ -1,5 +1,6 @@
 """What the holder of one account's app secret says of people is no news for the other accounts."""
 
+import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -8,11 +9,12 @@ from typing import Any, TypeAlias
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from builders import NOON, an_account, execute
+from builders import LOCK_WAIT, NOON, an_account, execute, until
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
-from inbox.domain.accounts import Channel
+from inbox.domain.accounts import AccountChange, Channel
 from inbox.domain.contacts import Address
 from inbox.domain.ids import ContactId, uuid7
 from postgres.identity_scene import (
@@ -23,6 +25,7 @@ from postgres.identity_scene import (
     change,
     happens,
     link,
+    naming,
     one_by_one,
     people,
     said,
@@ -157,6 +160,53 @@ async def test_accounts_of_two_secrets_are_strangers_too(
     assert await threads_of(engine, tenant) == {OTHER_PHONE: 1}
 
 
+async def names(engine: AsyncEngine) -> dict[str, str | None]:
+    return {row.whatsapp_number: row.display_name for row in await people(engine)}
+
+
+@pytest.mark.parametrize("deliver", [happens, one_by_one])
+async def test_whom_others_write_with_is_not_renamed(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel, tenant: Channel, deliver: Deliver
+) -> None:
+    await happens(
+        database,
+        said(account, who(PHONE), name="Awa"),
+        said(account, who(None, BSUID), name="Binta"),
+        said(account, who(OTHER_PHONE)),
+        said(tenant, who(THIRD_PHONE), name="Djibril"),
+    )
+    items = [
+        said(tenant, who(PHONE), name="Mallory", at=NOON + HOUR),
+        link(tenant, who(None, BSUID), name="Mallory", at=NOON + HOUR),
+        naming(tenant, who(PHONE, BSUID), "Mallory", at=NOON + HOUR),
+        said(tenant, who(None, OTHER_BSUID), name="Mallory", at=NOON + HOUR),
+        said(tenant, who(OTHER_PHONE, OTHER_BSUID), at=NOON + 2 * HOUR),
+        said(account, who(THIRD_PHONE), name="Dina", at=NOON - HOUR),
+        said(tenant, who(THIRD_PHONE), name="Mallory", at=NOON + HOUR),
+    ]
+    await deliver(database, *items)
+    assert await names(engine) == {PHONE: "Awa", BSUID: "Binta", OTHER_PHONE: None, THIRD_PHONE: "Dina"}
+
+
+async def test_contacts_are_locked_in_the_order_of_their_ids(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel, tenant: Channel
+) -> None:
+    await one_by_one(database, said(account, who(OTHER_PHONE)), said(tenant, who(None, BSUID)))
+    first, second = await execute(engine, "select id, whatsapp_number from contacts order by id")
+    assert (first.whatsapp_number, second.whatsapp_number) == (OTHER_PHONE, BSUID)
+    items = [said(tenant, who(PHONE, BSUID), at=NOON + HOUR), said(account, who(OTHER_PHONE), at=NOON + HOUR)]
+    lock = text("select from contacts where id = :id for update nowait")
+    async with engine.connect() as holder, engine.connect() as other:
+        await holder.execute(lock, {"id": first.id})
+        batch = asyncio.create_task(happens(database, *items))
+        await until(engine, LOCK_WAIT)
+        await other.execute(lock, {"id": second.id})
+        await other.rollback()
+        await holder.rollback()
+        await batch
+    assert await threads_of(engine, tenant) == {PHONE: 2}
+
+
 NUMBERS = (PHONE, OTHER_PHONE, THIRD_PHONE)
 IDS = (BSUID, OTHER_BSUID)
 NAMES = [*map(who, NUMBERS), *(who(None, one) for one in IDS), *itertools.starmap(who, itertools.product(NUMBERS, IDS))]
@@ -165,13 +215,13 @@ NAMES = [*map(who, NUMBERS), *(who(None, one) for one in IDS), *itertools.starma
 def honest(account: Channel) -> list[Any]:
     """Two customers, of whom one changes their number; the third number is a stranger's."""
     return [
-        said(account, who(None, BSUID), at=NOON, wamid="b1"),
-        said(account, who(PHONE), at=NOON + HOUR, wamid="b2"),
+        said(account, who(None, BSUID), at=NOON, wamid="b1", name="Awa"),
+        said(account, who(PHONE), at=NOON + HOUR, wamid="b2", name="Awa"),
         said(account, who(PHONE, BSUID), at=NOON + 2 * HOUR, wamid="b3"),
-        said(account, who(OTHER_PHONE), at=NOON + 3 * HOUR, wamid="b4"),
+        said(account, who(OTHER_PHONE), at=NOON + 3 * HOUR, wamid="b4", name="Binta"),
         change(account, who(OTHER_PHONE), who(THIRD_PHONE), at=NOON + 4 * HOUR),
         said(account, who(THIRD_PHONE, OTHER_BSUID), at=NOON + 5 * HOUR, wamid="b5"),
-        said(account, who(None, OTHER_BSUID), at=NOON + 6 * HOUR, wamid="b6"),
+        said(account, who(None, OTHER_BSUID), at=NOON + 6 * HOUR, wamid="b6", name="Binta B."),
     ]
 
 
@@ -179,7 +229,7 @@ Forgery: TypeAlias = tuple[str, Address, Address, datetime]
 Script: TypeAlias = list[tuple[Forgery | None, bool]]
 """Forgeries, or None for the next honest item; True where a batch ends."""
 FORGERIES = st.tuples(
-    st.sampled_from(["said", "link", "change"]),
+    st.sampled_from(["said", "link", "naming", "change"]),
     st.sampled_from(NAMES),
     st.sampled_from(NAMES),
     st.integers(-9, 9).map(lambda hours: NOON + hours * HOUR),
@@ -198,9 +248,11 @@ def forged(tenant: Channel, forgery: Forgery) -> Any:  # noqa: ANN401 - any item
     kind, old, new, at = forgery
     match kind:
         case "said":
-            return said(tenant, old, at=at)
+            return said(tenant, old, at=at, name="Mallory")
         case "link":
-            return link(tenant, old, at=at)
+            return link(tenant, old, at=at, name="Mallory")
+        case "naming":
+            return naming(tenant, old, "Mallory", at=at)
         case _:
             return change(tenant, old, new, at=at)
 
@@ -226,6 +278,11 @@ async def test_whatever_is_forged_the_threads_of_others_are_as_if_nothing_had_be
             await happens(database, *batch)
             batch = []
     assert await threads_of(engine, account) == {PHONE: 3, THIRD_PHONE: 3}
+    shown = await database.queries.conversations(account.account_id, limit=9, before=None)
+    assert {row.client_number: row.contacts and row.contacts.display_name for row in shown} == {
+        PHONE: "Awa",
+        THIRD_PHONE: "Binta B.",
+    }
 
 
 # --- of its own -------------------------------------------------------------------------------------------------------
@@ -296,3 +353,21 @@ async def test_a_person_finds_the_thread_that_a_customer_without_a_number_began(
     async with database.transaction() as tx:
         _, is_new = await tx.conversations.find_or_create(tenant.account_id, Address(bsuid=BSUID), NOON)
     assert not is_new
+
+
+@pytest.mark.parametrize("has_stranger", [True, False])
+async def test_who_wrote_before_the_waba_was_known_or_changed_keeps_their_thread(
+    database: PostgresDatabase,
+    engine: AsyncEngine,
+    has_stranger: bool,  # noqa: FBT001 - a case
+) -> None:
+    one, two = await with_secret(engine), await with_secret(engine, "800111")
+    if has_stranger:
+        await an_account(engine)
+    await one_by_one(database, said(one, who(PHONE, BSUID)), said(two, who(OTHER_PHONE, OTHER_BSUID)))
+    for count, waba_id in enumerate(("800111", "800222"), start=2):
+        async with database.transaction() as tx:
+            await tx.accounts.change(one.account_id, AccountChange(waba_id=waba_id))
+        await one_by_one(database, said(one, who(None, BSUID)), said(two, who(None, OTHER_BSUID)))
+        assert await threads_of(engine, one) == {PHONE: count}
+        assert await threads_of(engine, two) == {OTHER_PHONE: count}

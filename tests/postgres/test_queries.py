@@ -153,6 +153,8 @@ async def test_a_conversation_is_shown_with_its_contact(engine: AsyncEngine, que
         handed_over_at=None,
         handover_reason=None,
         free_entry_until=None,
+        assignee_id=None,
+        bot_mode="auto",
         preferences={},
         contacts=ContactName("Marc D.", "33639980142"),
     )
@@ -193,8 +195,10 @@ async def test_conversations_of_another_account_are_not_there(engine: AsyncEngin
 async def test_the_owner_of_a_conversation(engine: AsyncEngine, queries: PostgresQueries) -> None:
     account = (await an_account(engine)).account_id
     conversation = await a_conversation(engine, account)
-    assert await queries.owner_of_conversation(conversation) == Owner(account_id=account, conversation_id=conversation)
+    owner = Owner(account_id=account, conversation_id=conversation)
+    assert await queries.owner_of_conversation(conversation) == owner
     assert await queries.owner_of_conversation(ConversationId(MISSING)) is None
+    assert await queries.owners_of([conversation, conversation, ConversationId(MISSING)]) == [owner]
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------
@@ -371,6 +375,8 @@ async def test_each_read_is_one_statement(engine: AsyncEngine, queries: Postgres
     ("statement", "values", "index"),
     [
         (module.CONVERSATIONS, {**PAGE, "account_id": MISSING}, "idx_conversations_account_updated"),
+        (module.ASSIGNED, {**PAGE, "account_id": MISSING, "assignee": MISSING}, "conversations_assigned"),
+        (module.UNASSIGNED, {**PAGE, "account_id": MISSING}, "conversations_unassigned"),
         (module.MESSAGES, {**PAGE, **NOWHERE, "conversation_id": MISSING}, "idx_messages_conversation_timestamp"),
     ],
 )

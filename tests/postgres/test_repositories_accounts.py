@@ -36,7 +36,7 @@ def a_new_account(**changes: str | None) -> NewAccount:
 async def added(engine: AsyncEngine, new: NewAccount) -> AccountId:
     account_id = AccountId(uuid7())
     async with engine.begin() as connection:
-        await PostgresAccounts(connection, SEALER).add(account_id, new)
+        await PostgresAccounts(connection, SEALER, []).add(account_id, new)
     return account_id
 
 
@@ -44,17 +44,17 @@ async def put_default(engine: AsyncEngine, new: NewAccount) -> AccountId:
     """As the start does it: one at a time."""
     async with engine.begin() as connection:
         await connection.execute(CHANGE_RIGHTS)
-        return await PostgresAccounts(connection, SEALER).put_default(AccountId(uuid7()), new)
+        return await PostgresAccounts(connection, SEALER, []).put_default(AccountId(uuid7()), new)
 
 
 async def channel_of(engine: AsyncEngine, account_id: AccountId) -> Channel:
     async with engine.connect() as connection:
-        return await PostgresAccounts(connection, SEALER).channel(account_id)
+        return await PostgresAccounts(connection, SEALER, []).channel(account_id)
 
 
 async def account_of(engine: AsyncEngine, account_id: AccountId) -> Account | None:
     async with engine.connect() as connection:
-        return await PostgresAccounts(connection, SEALER).get(account_id)
+        return await PostgresAccounts(connection, SEALER, []).get(account_id)
 
 
 async def test_an_account_comes_back_and_its_channel_has_the_token(engine: AsyncEngine) -> None:

@@ -44,7 +44,7 @@ EVERYTHING = AccountChange(
 async def accounts(engine: AsyncEngine) -> AsyncIterator[PostgresAccounts]:
     with database_errors():
         async with engine.begin() as connection:
-            yield PostgresAccounts(connection, SEALER)
+            yield PostgresAccounts(connection, SEALER, [])
 
 
 async def changed(engine: AsyncEngine, account_id: AccountId, change: AccountChange) -> None:
@@ -254,7 +254,7 @@ async def test_a_conversation_that_begins_meanwhile_finds_no_account(engine: Asy
 
 
 async def begin_conversation(connection: AsyncConnection, account_id: AccountId) -> ConversationId:
-    repository = PostgresConversations(connection)
+    repository = PostgresConversations(connection, [])
     found, _ = await repository.find_or_create(account_id, Address.of("33612345678"), datetime.now(UTC))
     return found
 

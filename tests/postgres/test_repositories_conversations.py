@@ -10,14 +10,16 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import NOON, SEALER, a_client_number, a_conversation, a_new_message, an_account, execute
+from event_builders import created, the_log, updated
 from inbox.adapters.database.postgres.conversations import PostgresConversations
 from inbox.adapters.database.postgres.messages import PostgresMessages
 from inbox.adapters.database.postgres.queries import PostgresQueries
 from inbox.adapters.database.postgres.reading import Reader
+from inbox.adapters.database.postgres.transaction import PostgresDatabase
+from inbox.domain.bot import Mode
 from inbox.domain.contacts import Address
 from inbox.domain.conversations import Conversation
 from inbox.domain.errors import ConversationNotFound
-from inbox.domain.events import Event
 from inbox.domain.ids import AccountId, ConversationId, TurnId, uuid7
 from inbox.domain.messages import Author
 from inbox.kit.paging import format_time
@@ -27,7 +29,7 @@ Change = Callable[[PostgresConversations, AccountId, ConversationId], Awaitable[
 CHANGES: list[Change] = [
     lambda tx, account, one: tx.lock(account, one),
     lambda tx, account, one: tx.contact_name(account, one),
-    lambda tx, account, one: tx.switch_bot(account, one, enabled=True),
+    lambda tx, account, one: tx.switch_bot(account, one, Mode.AUTO),
     lambda tx, account, one: tx.hand_over(account, one, "too_old", NOON, switch_off=True),
     lambda tx, account, one: tx.take_back(account, one),
 ]
@@ -35,7 +37,7 @@ CHANGES: list[Change] = [
 
 async def changed(engine: AsyncEngine, change: Change, account: AccountId, conversation: ConversationId) -> Any:  # noqa: ANN401 - what the change gives
     async with engine.begin() as connection:
-        return await change(PostgresConversations(connection), account, conversation)
+        return await change(PostgresConversations(connection, []), account, conversation)
 
 
 async def state_of(engine: AsyncEngine, account: AccountId, conversation: ConversationId) -> Conversation:
@@ -81,7 +83,7 @@ async def test_a_contact_has_a_name_or_a_number(engine: AsyncEngine, stored: str
 async def test_a_locked_row_is_locked(engine: AsyncEngine) -> None:
     account, conversation = await a_pair(engine)
     async with engine.begin() as one:
-        await PostgresConversations(one).lock(account, conversation)
+        await PostgresConversations(one, []).lock(account, conversation)
         with pytest.raises(DBAPIError, match="could not obtain lock"):
             await execute(engine, "select 1 from conversations where id = :id for update nowait", id=conversation)
 
@@ -104,7 +106,7 @@ async def test_a_conversation_of_another_account_is_not_found_and_not_changed(
 
 async def find(engine: AsyncEngine, account: AccountId, to: Address) -> ConversationId:
     async with engine.begin() as connection:
-        conversation, _ = await PostgresConversations(connection).find_or_create(account, to, NOON)
+        conversation, _ = await PostgresConversations(connection, []).find_or_create(account, to, NOON)
         return conversation
 
 
@@ -166,7 +168,8 @@ async def test_a_switch_ends_a_hand_over_and_raises_the_epoch(
 ) -> None:
     account, conversation = await a_pair(engine, bot_enabled=not enabled, epoch=3)
     await changed(engine, lambda tx, a, c: tx.hand_over(a, c, "too_old", NOON, switch_off=False), account, conversation)
-    row = await changed(engine, lambda tx, a, c: tx.switch_bot(a, c, enabled=enabled), account, conversation)
+    mode = Mode.AUTO if enabled else Mode.OFF
+    row = await changed(engine, lambda tx, a, c: tx.switch_bot(a, c, mode), account, conversation)
     assert row == await PostgresQueries(Reader(engine), SEALER).conversation(account, conversation)
     assert (row.bot_enabled, row.handed_over_at, row.handover_reason) == (enabled, None, None)
     assert (await state_of(engine, account, conversation)).epoch == 4
@@ -218,10 +221,9 @@ async def said(
     engine: AsyncEngine, account: AccountId, conversation: ConversationId, author: Author, *, at: datetime = NOON
 ) -> None:
     """A line of the conversation, queued."""
-    created = Event(account_id=account, conversation_id=conversation, kind="message.created", body={"author": author})
     async with engine.begin() as connection:
         new = a_new_message(account, conversation, author=author, at=at)
-        assert await PostgresMessages(connection).queue(new, created)
+        assert await PostgresMessages(connection, []).queue(new, created(new))
 
 
 async def test_people_raise_the_epoch_by_one_each_time_and_nobody_else_does(engine: AsyncEngine) -> None:
@@ -248,26 +250,34 @@ async def test_the_time_of_a_conversation_never_moves_back(engine: AsyncEngine) 
     assert await touched(5, Author.BOT) == (twenty, ten)
 
 
-async def test_each_line_is_told_and_what_is_none_moves_nothing(engine: AsyncEngine) -> None:
+@pytest.mark.parametrize("to_send_last", [False, True])
+async def test_each_line_is_told_and_what_is_none_moves_nothing(
+    database: PostgresDatabase, engine: AsyncEngine, *, to_send_last: bool
+) -> None:
     account, conversation = await a_pair(engine, updated_at=NOON - timedelta(days=1))
-    await said(engine, account, conversation, Author.SYSTEM)
+    new = a_new_message(account, conversation, author=Author.SYSTEM, at=NOON)
+    async with database.transaction() as tx:
+        await tx.conversations.lock(account, conversation, to_send_last=to_send_last)
+        await tx.messages.queue(new, created(new))
     before = await state_of(engine, account, conversation)
     async with engine.begin() as connection:
-        await PostgresMessages(connection).queue(a_new_message(account, conversation))
+        await PostgresMessages(connection, []).queue(a_new_message(account, conversation))
     assert await state_of(engine, account, conversation) == before
-    (event,) = await execute(engine, "select account_id, conversation_id, kind, body from event_log")
-    assert tuple(event) == (account, conversation, "message.created", '{"author": "system"}')
+    event, moved = await the_log(engine)
+    assert (event.account_id, event.conversation_id, event.author) == (account, conversation, "system")
+    assert moved == updated(account, conversation)
     (row,) = await execute(engine, "select updated_at from conversations")
     assert row.updated_at == NOON
 
 
-async def test_a_part_of_a_turn_that_is_there_already_is_not_told_again(engine: AsyncEngine) -> None:
+async def test_a_part_of_a_turn_that_is_there_already_is_not_told_again(
+    database: PostgresDatabase, engine: AsyncEngine
+) -> None:
     account, conversation = await a_pair(engine)
-    created = Event(account_id=account, conversation_id=conversation, kind="message.created", body={})
     turn = TurnId(uuid7())
     for _ in range(2):
-        async with engine.begin() as connection:
+        async with database.transaction() as tx:
             new = a_new_message(account, conversation, author=Author.BOT, turn_id=turn)
-            await PostgresMessages(connection).queue(new, created)
+            await tx.messages.queue(new, created(new))
     assert len(await execute(engine, "select 1 from messages")) == 1
-    assert len(await execute(engine, "select 1 from event_log")) == 1
+    assert len(await the_log(engine, "message.created")) == 1

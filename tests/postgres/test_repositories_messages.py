@@ -38,7 +38,7 @@ async def a_pair(engine: AsyncEngine) -> tuple[AccountId, ConversationId]:
 
 async def queue(engine: AsyncEngine, new: NewMessage) -> None:
     async with engine.begin() as connection:
-        await PostgresMessages(connection).queue(new)
+        await PostgresMessages(connection, []).queue(new)
 
 
 # --- queueing ---------------------------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ async def test_serials_of_a_conversation_follow_the_order_of_commits(engine: Asy
     account, conversation = await a_pair(engine)
     first, second = a_new_message(account, conversation), a_new_message(account, conversation)
     async with engine.begin() as one:
-        await PostgresMessages(one).queue(first)
+        await PostgresMessages(one, []).queue(first)
         waiting = asyncio.create_task(queue(engine, second))
         await until_somebody_waits(engine)
     await waiting
@@ -156,7 +156,7 @@ async def test_a_message_that_will_not_be_sent_is_visible_with_its_reason(engine
     account, conversation = await a_pair(engine)
     new = a_new_message(account, conversation, at=NOON)
     async with engine.begin() as connection:
-        await PostgresMessages(connection).add_failed(
+        await PostgresMessages(connection, []).add_failed(
             new, reason="window_closed", error_code=131047, error_message="Fenêtre de 24 h fermée."
         )
     queries = PostgresQueries(Reader(engine), SEALER)
@@ -182,7 +182,7 @@ async def test_a_part_of_a_turn_fails_once(engine: AsyncEngine) -> None:
     turn = TurnId(uuid7())
     for _ in range(2):
         async with engine.begin() as connection:
-            await PostgresMessages(connection).add_failed(
+            await PostgresMessages(connection, []).add_failed(
                 a_new_message(account, conversation, author=Author.SYSTEM, turn_id=turn),
                 reason="window_closed",
                 error_code=None,
@@ -197,7 +197,7 @@ async def test_a_failed_message_in_a_conversation_of_another_account_is_not_stor
     other = (await an_account(engine)).account_id
     async with engine.begin() as connection:
         with pytest.raises(ConversationNotFound):
-            await PostgresMessages(connection).add_failed(
+            await PostgresMessages(connection, []).add_failed(
                 a_new_message(other, conversation), reason="window_closed", error_code=None, error_message="x"
             )
     assert await execute(engine, "select 1 from messages") == []
@@ -218,7 +218,7 @@ UUID_OF_CALLER = uuid7()
 
 async def send_once(connection: AsyncConnection, key: IdempotencyKey, new: NewMessage) -> MessageId:
     """As a send is accepted: the key first, then the message unless there is one."""
-    messages = PostgresMessages(connection)
+    messages = PostgresMessages(connection, [])
     earlier = await messages.remember(key, new.id)
     if earlier is None:
         await messages.queue(new)
@@ -241,7 +241,7 @@ async def test_the_same_key_with_another_body_is_refused(engine: AsyncEngine) ->
         await send_once(connection, a_key(account), a_new_message(account, conversation))
     async with engine.begin() as connection:
         with pytest.raises(IdempotencyKeyReused):
-            await PostgresMessages(connection).remember(a_key(account, request_hash=b"other"), MessageId(uuid7()))
+            await PostgresMessages(connection, []).remember(a_key(account, request_hash=b"other"), MessageId(uuid7()))
 
 
 async def test_a_key_belongs_to_an_account_a_caller_and_a_call(engine: AsyncEngine) -> None:
@@ -294,7 +294,7 @@ async def test_a_key_without_its_message_cannot_be_committed(engine: AsyncEngine
     account, _ = await a_pair(engine)
     with pytest.raises(DBAPIError, match="idempotency_keys_message_id_fkey"):
         async with engine.begin() as connection:
-            await PostgresMessages(connection).remember(a_key(account), MessageId(uuid7()))
+            await PostgresMessages(connection, []).remember(a_key(account), MessageId(uuid7()))
     assert await execute(engine, "select 1 from idempotency_keys") == []
 
 
@@ -313,7 +313,7 @@ async def history(
     engine: AsyncEngine, account: AccountId, conversation: ConversationId, limit: int = 20
 ) -> list[History]:
     async with engine.connect() as connection:
-        return await PostgresMessages(connection).history(account, conversation, limit)
+        return await PostgresMessages(connection, []).history(account, conversation, limit)
 
 
 async def test_the_newest_messages_are_read_oldest_first(engine: AsyncEngine) -> None:

@@ -45,7 +45,7 @@ async def an_account(engine: AsyncEngine, number: int, sealer: Sealer = OLD) -> 
         app_secret=f"{CANARY}-secret-{number}",
     )
     async with engine.begin() as connection:
-        await PostgresAccounts(connection, sealer).add(account_id, new)
+        await PostgresAccounts(connection, sealer, []).add(account_id, new)
     return account_id
 
 
@@ -66,7 +66,7 @@ async def secrets_of(engine: AsyncEngine, account_id: AccountId, sealer: Sealer)
 
 async def changed(engine: AsyncEngine, account_id: AccountId, change: AccountChange, sealer: Sealer) -> None:
     async with engine.begin() as connection:
-        await PostgresAccounts(connection, sealer).change(account_id, change)
+        await PostgresAccounts(connection, sealer, []).change(account_id, change)
 
 
 async def trail(engine: AsyncEngine) -> list[Any]:
@@ -159,7 +159,7 @@ async def test_a_token_that_somebody_sets_meanwhile_is_not_overwritten_by_the_ol
     account_id = await an_account(engine, 1)
     change = AccountChange(access_token="EAA-newer", verify_token="verify-newer")
     async with engine.connect() as connection:
-        await PostgresAccounts(connection, writer).change(account_id, change)
+        await PostgresAccounts(connection, writer, []).change(account_id, change)
         rotating = asyncio.create_task(Rotation(engine, BOTH).run())
         await until(engine, LOCK_WAIT)
         await connection.commit()
@@ -173,7 +173,7 @@ async def test_an_account_that_is_deleted_meanwhile_is_no_obstacle(engine: Async
     account_id = await an_account(engine, 1)
     await an_account(engine, 2)
     async with engine.connect() as connection:
-        repository = PostgresAccounts(connection, OLD)
+        repository = PostgresAccounts(connection, OLD, [])
         await repository.lock(account_id)
         assert await repository.remove(account_id)
         rotating = asyncio.create_task(Rotation(engine, BOTH).run())

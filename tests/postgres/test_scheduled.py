@@ -9,17 +9,18 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import a_conversation, a_message, a_new_message, a_queued_message, execute
+from event_builders import the_log, updated
 from inbox.adapters.database.postgres.scheduled import Scheduled
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.content import Text
 from inbox.domain.errors import ConversationNotFound, DatabaseTimeout, InboxError, WindowClosed
-from inbox.domain.events import MessageSettled, WorkWaiting
 from inbox.domain.ids import ConversationId, MessageId
 from inbox.domain.messages import FAILURES
 from inbox.domain.outbound import NOT_SENT, State, Step
 from inbox.domain.outgoing_template import TemplateMessage
 from inbox.domain.pacing import Priority
 from inbox.domain.sending_errors import TooManyScheduled
+from inbox.domain.signals import LogGrew, MessageSettled, WorkWaiting
 from inbox.domain.work import WorkKind
 from inbox.kit.paging import format_time
 from postgres.outbox_scene import lane_row, message_row, outbox_row, settled, soon, take, take_one
@@ -160,9 +161,10 @@ async def test_at_its_time_it_counts_as_written_by_a_person_at_that_moment(
     ((epoch, updated_at),) = await execute(engine, "select epoch, updated_at from conversations")
     assert (epoch, updated_at) == (5, now)
     assert WorkWaiting(WorkKind.SEND) in signals.published
-    (told,) = await execute(engine, "select body from event_log where kind = 'message.status'")
-    body = msgspec.json.decode(told.body)
-    assert (body["delivery_state"], body["status"], body["timestamp"]) == ("queued", "pending", format_time(now))
+    told, moved = await the_log(engine)
+    assert (told.delivery_state, told.status, told.timestamp) == ("queued", "pending", format_time(now))
+    assert moved == updated(account.account_id, conversation)
+    assert LogGrew() in signals.published
     head, _ = await take_one(database, now=now)
     assert head.id == message
 

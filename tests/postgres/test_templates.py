@@ -14,7 +14,7 @@ from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.accounts import Channel
 from inbox.domain.inbound import AccountNotice
 from inbox.domain.templates import TemplateNews
-from inbox.ports.templates import TemplateFilter
+from inbox.ports.templates import Reading, TemplateFilter
 from postgres.effect_scene import a_notice, at, empty, ingest, orders
 from template_builders import WABA, a_sync, a_template, known, set_waba, with_waba
 
@@ -47,9 +47,8 @@ async def listed(database: PostgresDatabase, channel: Channel, begun: datetime, 
         async with database.transaction() as tx:
             await tx.templates.seen(channel.account_id, WABA, page, begun)
     async with database.transaction() as tx:
-        return await tx.templates.finish_sync(
-            channel.account_id, WABA, begun=begun, at=begun - MINUTE, next_in=timedelta(hours=6)
-        )
+        reading = Reading(begun=begun, at=begun - MINUTE, held_until=begun)
+        return await tx.templates.finish_sync(channel.account_id, WABA, reading, next_in=timedelta(hours=6))
 
 
 async def test_webhooks_leave_the_same_row_in_whatever_order_they_come(engine, database, channel) -> None:
@@ -138,8 +137,35 @@ async def test_only_lists_that_are_due_are_claimed_and_each_once(engine, databas
 
 async def test_a_list_that_is_never_due_again_is_not_claimed(engine, database, channel) -> None:
     async with database.transaction() as tx:
-        await tx.templates.finish_sync(channel.account_id, WABA, begun=NOW, at=NOW, next_in=None)
+        for _ in range(2):
+            held_until = await tx.templates.begin_sync(channel.account_id, WABA, MINUTE)
+            reading = Reading(begun=NOW, at=NOW, held_until=held_until)
+            await tx.templates.finish_sync(channel.account_id, WABA, reading, next_in=None)
         assert await tx.templates.claim_syncs(9, MINUTE) == []
+    assert len(await execute(engine, "select 1 from template_syncs where due_at = 'infinity'")) == 1
+
+
+async def wait_until_due(engine: AsyncEngine) -> timedelta:
+    (row,) = await execute(engine, "select due_at - now() as wait from template_syncs")
+    wait: timedelta = row.wait
+    return wait
+
+
+@pytest.mark.parametrize("before", [None, -MINUTE, MINUTE / 2, timedelta(hours=6)])
+async def test_what_changes_while_a_list_is_read_makes_it_due_anew(engine, database, channel, before) -> None:
+    if before is not None:
+        await a_sync(engine, channel, due_in=before)
+    for is_changed in (True, False):
+        async with database.transaction() as tx:
+            held_until = await tx.templates.begin_sync(channel.account_id, WABA, 15 * MINUTE)
+        if is_changed:
+            async with database.transaction() as tx:
+                await tx.templates.hurry(channel.account_id, WABA, MINUTE)
+        reading = Reading(begun=NOW, at=NOW, held_until=held_until)
+        async with database.transaction() as tx:
+            await tx.templates.finish_sync(channel.account_id, WABA, reading, next_in=timedelta(hours=6))
+        wait = await wait_until_due(engine)
+        assert wait <= MINUTE if is_changed else wait > timedelta(hours=5)
 
 
 async def test_how_a_template_stands_is_known_by_account_name_and_language(engine, database, channel) -> None:

@@ -52,7 +52,7 @@ async def used(database: PostgresDatabase, account: AccountId, *uploads: UUID) -
 
 async def given_up(database: PostgresDatabase, age: timedelta = WEEK) -> list[MediaKey]:
     async with database.transaction() as tx:
-        return await tx.uploads.give_up(age, 10)
+        return [one.key for one in await tx.uploads.give_up(age, 10, None)]
 
 
 async def grow_old(engine: AsyncEngine) -> None:
@@ -117,6 +117,16 @@ async def test_what_was_given_up_comes_again_until_it_is_removed(database, engin
     assert await execute(engine, "select 1 from uploads") == []
 
 
+async def test_what_was_given_up_is_told_in_pages_the_oldest_first(database, engine, account) -> None:
+    uploads = [await an_upload(database, account.account_id) for _ in range(3)]
+    await execute(engine, "update uploads set created_at = now() - interval '8 days'")
+    await execute(engine, "update uploads set created_at = now() - interval '9 days' where id = :id", id=uploads[2])
+    async with database.transaction() as tx:
+        oldest, first = await tx.uploads.give_up(WEEK, 2, None)
+        assert [oldest.key.id, first.key.id] == [uploads[2], uploads[0]]
+        assert [one.key.id for one in await tx.uploads.give_up(WEEK, 2, first)] == [uploads[1]]
+
+
 async def test_what_can_be_sent_is_not_removed(database, engine, account) -> None:
     upload = await an_upload(database, account.account_id)
     async with database.transaction() as tx:
@@ -139,7 +149,7 @@ async def test_one_that_is_being_given_up_cannot_be_used(database, engine, accou
     upload = await an_upload(database, account.account_id)
     await grow_old(engine)
     async with database.transaction() as tx:
-        assert len(await tx.uploads.give_up(WEEK, 10)) == 1
+        assert len(await tx.uploads.give_up(WEEK, 10, None)) == 1
         use = asyncio.create_task(used(database, account.account_id, upload), context=Context())
         await until(engine, "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%uploads%'")
     assert await use == []

@@ -80,8 +80,7 @@ async def test_a_late_refusal_closes_the_window_and_says_what_to_do(engine, data
     assert "modèle" in shown.error_message
     events = await told(engine)
     assert ("message.status", code) in [(kind, body.get("error_code")) for kind, body in events]
-    kind, body = events[-1]
-    assert (kind, body["window_expires_at"]) == ("conversation.updated", None)
+    assert events[-1] == ("conversation.updated", {"cause": "window"})
 
 
 @pytest.mark.parametrize("code", [131026, 131049, None])
@@ -183,8 +182,8 @@ async def test_a_refusal_in_answer_to_the_send_closes_the_window_in_the_same_com
     message = await refused_at_once(database, engine, account, conversation)
     assert await window(engine) is None
     assert (await message_row(engine, message)).error_message == FAILURES[131047]
-    events = [(kind, body.get("window_expires_at", "-")) for kind, body in await told(engine)]
-    assert events == [("message.status", "-"), ("conversation.updated", None)]
+    events = [(kind, body.get("cause")) for kind, body in await told(engine)]
+    assert events == [("message.status", None), ("conversation.updated", "window")]
 
 
 async def test_any_other_refusal_in_answer_to_the_send_leaves_it_open(engine, database, account, conversation):
@@ -230,7 +229,7 @@ async def test_what_waits_fails_at_once_with_the_reason_and_a_template_does_not(
         row, shown = await outbox_row(engine, message), await message_row(engine, message)
         assert (row.state, row.reason, row.attempt) == ("expired", "window_closed", 0)
         assert (shown.status, shown.error_code, shown.error_message) == ("failed", 131047, FAILURES[131047])
-    failed = {body["id"] for _, body in await told(engine) if body.get("error_code") == 131047}
+    failed = {body["message_id"] for _, body in await told(engine) if body.get("error_code") == 131047}
     assert failed == {str(message) for message in [ours, *free]}
 
 

@@ -28,6 +28,8 @@ class Watched:
         self.deliveries, self.work, self.queries = inner.deliveries, inner.work, inner.queries
         self.team, self.operations, self.transaction = inner.team, inner.operations, inner.transaction
         self.archive, self.retention = inner.archive, inner.retention
+        self.event_log, self.tickets, self.knowledge = inner.event_log, inner.tickets, inner.knowledge
+        self.bot = inner.bot
         self.outbox: Outbox = self  # type: ignore[assignment]
         self.looked = asyncio.Event()
         self.looks = 0
@@ -80,7 +82,9 @@ async def test_the_switch_raises_the_epoch_and_says_who_did_it(
     row = await conversations(database).switch_bot(ana, conversation, enabled=enabled)
     assert (row.id, row.bot_enabled) == (conversation, enabled)
     assert (await conversation_row(engine, conversation)).epoch == 1
-    assert await events_of(engine, "conversation.bot") == [{"bot_enabled": enabled, "by": str(ana.user_id)}]
+    (told,) = await events_of(engine, "conversation.bot")
+    stored = await conversation_row(engine, conversation)
+    assert (told["enabled"], told["epoch"], told["by"]["id"]) == (enabled, stored.epoch, str(ana.user_id))
 
 
 async def test_run_twice_the_switch_stays_where_it_was_put(

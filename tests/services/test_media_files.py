@@ -1,13 +1,13 @@
 """A customer's file is kept: once, whole, as what it is, within what WhatsApp allows."""
 
 import hashlib
-import json
 from datetime import timedelta
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import a_message, execute
+from event_builders import the_log
 from inbox.adapters.media.memory import MemoryMediaStore
 from inbox.adapters.messaging.fake_media import FakeFile, FakeMediaSource
 from inbox.domain.accounts import Channel
@@ -111,9 +111,8 @@ async def test_a_file_is_stored_whole_with_the_type_that_its_bytes_have(scene: S
 async def test_everybody_who_looks_is_told(scene: Scene) -> None:
     message = await scene.a_file()
     await scene.work(message)
-    ((kind, body),) = await execute(scene.engine, "select kind, body from event_log order by id desc limit 1")
-    assert kind == "message.media"
-    assert json.loads(body) == {"id": str(message), "media_state": "stored", "reason": None}
+    (event,) = await the_log(scene.engine, "message.media")
+    assert (event.message_id, event.media_state, event.reason) == (message, "stored", None)
 
 
 async def test_a_second_attempt_at_a_stored_file_asks_nobody(scene: Scene) -> None:
@@ -180,8 +179,7 @@ async def test_ids_that_whatsapp_has_forgotten_are_given_up_together(scene: Scen
     assert [lane.key for lane in await scene.files.expire(lanes)] == [str(there)]
     assert {await scene.state(message) for message in gone} == {("expired", "id_expired", 1)}
     assert await scene.state(there) == ("pending", None, 0)
-    told = await execute(scene.engine, "select body from event_log where kind = 'message.media'")
-    assert {json.loads(body)["id"] for (body,) in told} == {str(message) for message in gone}
+    assert {event.message_id for event in await the_log(scene.engine, "message.media")} == set(gone)
     assert await scene.open_lanes() == 1
 
 

@@ -14,8 +14,8 @@ from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.adapters.events.memory import MemoryEvents
 from inbox.domain.access import Actor, Grant, Permission
 from inbox.domain.errors import CircuitBreakerNotFound, DatabaseUnavailable, PermissionDenied
-from inbox.domain.events import CircuitReset
 from inbox.domain.ids import UserId
+from inbox.domain.signals import CircuitReset
 from inbox.kit.breaker import Breakers, Circuit
 from inbox.ports.cache import SharedStats
 from inbox.ports.monitoring import Process, ProcessKind

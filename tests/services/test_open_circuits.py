@@ -65,6 +65,31 @@ async def test_a_customer_waits_half_a_minute_at_most_then_a_person_goes_on(scen
     assert (await scene.said(), await scene.turns()) == ([rules.FALLBACK], [("handed_over", "circuit_open")])
 
 
+async def test_a_customer_who_goes_on_writing_waits_no_longer_for_the_model(scene: Scene) -> None:
+    scene.assistant.then(OPEN, OPEN, OPEN)
+    assert await scene.turn_after("Bonjour") == "waits"
+    scene.clock.forward(seconds=20)
+    await lose_lease(scene.engine)
+    assert await scene.turn_after("Vous êtes là ?") == "waits"
+    assert await due(scene) <= 10 * SECOND
+    assert await scene.turns() == [("dropped", "overtaken"), ("open", None)]
+    scene.clock.forward(seconds=11)
+    await lose_lease(scene.engine)
+    assert await scene.turn_after("Allô ?") == "handed_over"
+    assert await scene.said() == [rules.FALLBACK]
+    assert [state for state, _ in await scene.turns()] == ["dropped", "dropped", "handed_over"]
+
+
+async def test_what_waited_too_long_for_the_model_is_for_a_person_whatever_follows(scene: Scene) -> None:
+    scene.assistant.then(OPEN)
+    assert await scene.turn_after("Bonjour") == "waits"
+    scene.clock.forward(seconds=121)
+    await lose_lease(scene.engine)
+    assert await scene.turn_after("Vous êtes là ?") == "handed_over"
+    assert (await scene.turns())[-1] == ("handed_over", "too_old")
+    assert await scene.turn_after("Allô ?") == "answered"
+
+
 async def test_a_message_that_is_old_already_does_not_wait_for_the_model(scene: Scene) -> None:
     scene.assistant.then(OPEN)
     await scene.customer_writes("Bonjour", at=ago(seconds=40))

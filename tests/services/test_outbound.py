@@ -21,10 +21,10 @@ from inbox.domain.errors import (
     MessageNotFound,
     PermissionDenied,
 )
-from inbox.domain.events import MessageSettled, Resync, Signal
 from inbox.domain.ids import ConversationId, MessageId, uuid7
 from inbox.domain.messages import FAILURES
 from inbox.domain.outbound import State
+from inbox.domain.signals import MessageSettled, Resync, Signal
 from inbox.domain.work import WorkKind
 from inbox.ports.database import Database
 from inbox.ports.events import Events
@@ -86,7 +86,7 @@ async def test_an_accepted_message_is_pending_queued_and_wakes_its_lane(
     assert (row.state, row.epoch) == ("queued", None)
     assert timedelta(hours=3, minutes=59) < row.lasts <= timedelta(hours=4)
     assert (await claimed(database, WorkKind.SEND)).key == str(conversation)
-    assert [event["id"] for event in await events_of(engine, "message.created")] == [str(message)]
+    assert [event["message_id"] for event in await events_of(engine, "message.created")] == [str(message)]
 
 
 async def test_it_takes_the_conversation_over_from_the_bot_and_up_in_the_list(
@@ -259,6 +259,8 @@ class Looking:
         self.deliveries, self.work, self.outbox = inner.deliveries, inner.work, inner.outbox
         self.team, self.operations = inner.team, inner.operations
         self.archive, self.retention = inner.archive, inner.retention
+        self.event_log, self.tickets, self.knowledge = inner.event_log, inner.tickets, inner.knowledge
+        self.bot = inner.bot
         self.transaction = inner.transaction
         self.queries: Queries = self  # type: ignore[assignment]
         self.looks = 0
@@ -311,6 +313,16 @@ async def test_of_what_was_accepted_just_now_nothing_is_looked_at_before_somethi
     assert ((await waiting).state, looking.looks) == (State.ACCEPTED, 1)
     now = await outbound.outcome(account.account_id, message, within=0, is_prompt=True)
     assert (now.id, now.state, looking.looks) == (message, State.QUEUED, 1)
+
+
+async def test_the_wamid_comes_with_the_signal_and_nobody_looks(database, account, message, clock) -> None:
+    bus, looking = Bus(), Looking(database)
+    prompt = listener(looking, bus, clock).outcome(account.account_id, message, within=30, is_prompt=True)
+    waiting = asyncio.create_task(prompt)
+    await bus.listening.wait()
+    bus.say(MessageSettled(MessageId(uuid7()), "wamid.B"), MessageSettled(message, "wamid.A"))
+    outcome = await waiting
+    assert (outcome.id, outcome.state, outcome.wamid, looking.looks) == (message, State.ACCEPTED, "wamid.A", 0)
 
 
 async def test_what_was_accepted_just_now_is_looked_at_without_a_hint_too(

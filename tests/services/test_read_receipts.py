@@ -16,8 +16,8 @@ from inbox.domain.access import Actor, Grant, Permission
 from inbox.domain.accounts import Channel
 from inbox.domain.contacts import CountryCode
 from inbox.domain.errors import CircuitOpen, CommitUnknown, InboxError, LeaseLost
-from inbox.domain.events import WorkWaiting
 from inbox.domain.ids import AccountId, ConversationId, MessageId
+from inbox.domain.signals import WorkWaiting
 from inbox.domain.upstream_errors import AccountProblem, Refused, TryLater, WhatsAppTimeout
 from inbox.domain.work import MAX_ATTEMPTS, WorkKind
 from inbox.kit.boundaries import forbid_open_transaction

@@ -18,7 +18,7 @@ from database_fixtures import RecordedSignals
 from inbox.adapters.cache.memory import MemoryCache
 from inbox.domain.access import Actor, Grant, Permission
 from inbox.domain.accounts import AccountChange, Channel, NewAccount
-from inbox.domain.bot import Profile
+from inbox.domain.bot_profile import Profile
 from inbox.domain.errors import (
     AccountNotFound,
     CommitUnknown,
@@ -27,8 +27,8 @@ from inbox.domain.errors import (
     DatabaseUnavailable,
     PhoneNumberIdTaken,
 )
-from inbox.domain.events import CacheStale
 from inbox.domain.ids import AccountId, ConversationId, UserId, uuid7
+from inbox.domain.signals import CacheStale
 from inbox.kit.boundaries import forbid_open_transaction
 from inbox.ports.database import Database
 from inbox.ports.monitoring import Process, ProcessKind, ProcessReport

@@ -3,20 +3,33 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from builders import LOCK_WAIT, a_conversation, a_message, a_quarantined_delivery, an_account, execute, until
+from builders import (
+    LOCK_WAIT,
+    SEALER,
+    a_conversation,
+    a_message,
+    a_quarantined_delivery,
+    an_account,
+    execute,
+    until,
+)
+from database_fixtures import RecordedSignals
+from inbox.adapters.database.postgres.engine import Limits
 from inbox.adapters.database.postgres.retention import LOOKED_AT
-from inbox.domain.errors import DatabaseTimeout
+from inbox.adapters.database.postgres.transaction import PostgresDatabase
+from inbox.domain.errors import DatabaseTimeout, DatabaseUnavailable
 from inbox.ports.database import Database
-from inbox.ports.deliveries import Removed, Sweep
+from inbox.ports.deliveries import Sweep
 from inbox.services.retention import STEP, Ages, Retention
 from member_builders import a_local_user
+from postgres.own_engines import an_engine
 
 
 class Counts:
@@ -27,25 +40,6 @@ class Counts:
 
     def __call__(self, what: str, count: int) -> None:
         self.steps.append((what, count))
-
-
-class SlowWith:
-    """A database that takes too long with rows of one kind."""
-
-    def __init__(self, inner: Database, what: Sweep) -> None:
-        self.retention = self
-        self._inner, self._what = inner, what
-
-    @asynccontextmanager
-    async def alone(self) -> AsyncIterator["SlowWith"]:
-        async with self._inner.retention.alone() as self._sweeper:
-            yield self
-
-    async def remove(self, what: Sweep, age: timedelta, limit: int) -> Removed:
-        if what is self._what:
-            raise DatabaseTimeout
-        assert self._sweeper is not None
-        return await self._sweeper.remove(what, age, limit)
 
 
 async def sweep(database: Database) -> list[tuple[str, int]]:
@@ -115,14 +109,51 @@ async def test_however_many_stay_what_comes_after_them_goes(database: Database, 
 
 
 async def test_a_kind_that_takes_too_long_keeps_no_other_one_from_going(
-    database: Database, engine: AsyncEngine
+    engine: AsyncEngine, database_url: str, signals: RecordedSignals
 ) -> None:
     statement, values = (await old_rows(engine))["processes"]
     await execute(engine, statement.replace(":age", "'2 h'"), **values)
+    await many(engine, 1, days=31)
     counts = Counts()
-    with pytest.raises(DatabaseTimeout):
-        await Retention(SlowWith(database, Sweep.DELIVERIES), Ages()).sweep(counts, rests=0)  # type: ignore[arg-type]
+    async with an_engine(database_url, Limits(lock=0.1)) as impatient, engine.begin() as other:
+        await other.execute(text("lock table deliveries"))
+        database = PostgresDatabase(impatient, impatient, SEALER, signals)
+        with pytest.raises(DatabaseTimeout):
+            await Retention(database, Ages()).sweep(counts, rests=0)
     assert counts.steps == [("processes", 1)]
+
+
+@asynccontextmanager
+async def failing(url: str, signals: RecordedSignals, words: str, error: Exception) -> AsyncIterator[PostgresDatabase]:
+    """A database where statements with these words end in `error` of the driver."""
+
+    def fail(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if words in statement:
+            raise error
+
+    async with an_engine(url) as own:
+        event.listen(own.sync_engine, "before_cursor_execute", fail)
+        yield PostgresDatabase(own, own, SEALER, signals)
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), SQLAlchemyError()])
+async def test_who_cannot_give_its_right_back_loses_it_and_has_swept(
+    database: Database, database_url: str, signals: RecordedSignals, error: Exception
+) -> None:
+    async with failing(database_url, signals, "pg_advisory_unlock", error) as other:
+        await sweep(other)
+        async with database.retention.alone() as sweeper:
+            assert sweeper is not None
+
+
+async def test_without_an_answer_of_the_server_a_sweep_ends(
+    database: Database, database_url: str, signals: RecordedSignals
+) -> None:
+    async with failing(database_url, signals, "deliveries", TimeoutError()) as other:
+        with pytest.raises(DatabaseUnavailable):
+            await sweep(other)
+        async with database.retention.alone() as sweeper:
+            assert sweeper is not None
 
 
 async def test_what_was_discarded_goes_like_what_is_done(database: Database, engine: AsyncEngine) -> None:

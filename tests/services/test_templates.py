@@ -268,6 +268,21 @@ async def test_after_a_change_the_list_is_read_soon(engine, service, channel, an
     assert timedelta(seconds=30) < row.wait <= timedelta(minutes=1)
 
 
+async def test_a_change_while_the_list_is_read_is_read_soon_as_well(
+    engine, database, service, store, clock, channel, ana
+) -> None:
+    class Slow(FakeTemplateSource):
+        async def page(self, channel, *, at, after=None):
+            page = await super().page(channel, at=at, after=after)
+            await service.create(ana, channel.account_id, a_draft())
+            return page
+
+    reader = Templates(database, forgetful(database), Slow(), store, clock, every=HOURS)
+    await reader.sync(ana, channel.account_id)
+    (row,) = await execute(engine, "select due_at - now() as wait from template_syncs")
+    assert timedelta(seconds=30) < row.wait <= timedelta(minutes=1)
+
+
 @pytest.mark.parametrize("status", ["PENDING", "DISABLED", "ARCHIVED"])
 async def test_what_takes_no_change_is_not_sent_to_whatsapp(engine, service, source, channel, ana, status) -> None:
     template = await a_template(engine, channel, status=status)

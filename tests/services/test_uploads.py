@@ -48,6 +48,8 @@ class Clumsy(MemoryMediaStore):
 
     failures = 0
     unfinished = 0
+    stuck: frozenset[UUID] = frozenset()
+    """Files that are never deleted."""
 
     async def clear(self, age: timedelta) -> int:
         return self.unfinished
@@ -56,6 +58,8 @@ class Clumsy(MemoryMediaStore):
         if self.failures:
             self.failures -= 1
             raise MediaUnavailable
+        if key.id in self.stuck:
+            raise MediaUnavailable
         await super().delete(key)
 
 
@@ -63,7 +67,7 @@ class Scene:
     def __init__(self, engine: AsyncEngine, database: Database, account: Channel) -> None:
         self.engine, self.database, self.account = engine, database, account.account_id
         self.store = Clumsy()
-        self.uploads = Uploads(database, forgetful(database), self.store, within=30, at_once=2)
+        self.uploads = Uploads(database, forgetful(database), self.store, within=30, at_once=4)
         self.unused = UnusedUploads(database, self.store, age=timedelta(days=7))
         self.agent = an_actor(self.account, Permission.MESSAGES_SEND)
         self.removed: list[tuple[str, int]] = []
@@ -215,7 +219,9 @@ async def test_who_may_send_everywhere_is_told_when_there_is_no_such_account(sce
         await scene.uploads.admit(everywhere, AccountId(uuid7()))
 
 
-async def test_only_so_many_come_at_once_and_one_more_is_told_to_wait(scene: Scene) -> None:
+async def test_one_account_has_half_of_the_places_and_one_more_file_is_told_to_wait(scene: Scene) -> None:
+    other = (await an_account(scene.engine)).account_id
+    colleague = an_actor(other, Permission.MESSAGES_SEND)
     go_on, begun = asyncio.Event(), asyncio.Semaphore(0)
 
     async def held() -> AsyncIterator[bytes]:
@@ -223,21 +229,27 @@ async def test_only_so_many_come_at_once_and_one_more_is_told_to_wait(scene: Sce
         await go_on.wait()
         yield PNG
 
-    async def one() -> UploadItem:
+    async def one(actor: Actor, account: AccountId) -> UploadItem:
         file = GivenFile(name=None, mime_type="image/png", chunks=held())
-        return await scene.uploads.take(scene.agent, scene.account, UploadKind.IMAGE, file)
+        return await scene.uploads.take(actor, account, UploadKind.IMAGE, file)
 
+    third = (await an_account(scene.engine)).account_id
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one()) for _ in range(2)]
-        for _ in tasks:
-            await begun.acquire()
-        with pytest.raises(Overloaded):
-            await scene.uploads.admit(scene.agent, scene.account)
+        tasks: list[asyncio.Task[UploadItem]] = []
+        for actor, account in ((scene.agent, scene.account), (colleague, other)):
+            await scene.uploads.admit(actor, account)
+            tasks += [group.create_task(one(actor, account)) for _ in range(2)]
+            for _ in range(2):
+                await begun.acquire()
+            with pytest.raises(Overloaded):
+                await scene.uploads.admit(actor, account)
         with pytest.raises(Overloaded):
             await scene.take(PNG)
+        with pytest.raises(Overloaded):
+            await scene.uploads.admit(an_actor(third, Permission.MESSAGES_SEND), third)
         go_on.set()
     await scene.uploads.admit(scene.agent, scene.account)
-    assert len({task.result().id for task in tasks}) == 2
+    assert len({task.result().id for task in tasks}) == 4
 
 
 async def test_unused_files_go_after_some_days_and_used_ones_stay(scene: Scene) -> None:
@@ -267,18 +279,57 @@ async def test_a_file_that_cannot_be_deleted_holds_nothing_else_up(scene: Scene)
         await scene.kept(other.id)
 
 
-async def test_files_of_which_none_can_be_deleted_end_a_sweep(scene: Scene) -> None:
-    await execute(
+async def many_old(scene: Scene, count: int) -> list[UUID]:
+    """Unused files, the oldest first; their bytes are not there any more."""
+    rows = await execute(
         scene.engine,
         """insert into uploads (id, account_id, kind, created_by, created_at)
-           select gen_random_uuid(), :account, 'image', gen_random_uuid(), now() - interval '8 days'
-           from generate_series(1, 150)""",
+           select gen_random_uuid(), :account, 'image', gen_random_uuid(), now() - interval '9 days' + n * interval '1s'
+           from generate_series(1, cast(:count as int)) n
+           returning id, created_at""",
         account=scene.account,
+        count=count,
     )
-    scene.store.failures = 1_000
+    return [row.id for row in sorted(rows, key=lambda row: row.created_at)]
+
+
+async def test_a_store_that_is_down_is_not_asked_again_and_again(scene: Scene) -> None:
+    await many_old(scene, 5)
+    scene.store.failures, scene.store.unfinished = 1_000, 3
     with pytest.raises(MediaUnavailable):
         await scene.sweep()
-    assert scene.store.failures == 900
+    assert (scene.store.failures, scene.removed) == (997, [])
+
+
+async def test_however_many_files_cannot_be_deleted_those_behind_them_go(scene: Scene) -> None:
+    *stuck, good = await many_old(scene, 102)
+    scene.store.stuck = frozenset(stuck)
+    removed = 0
+    for _ in range(34):
+        with pytest.raises(MediaUnavailable):
+            await scene.sweep()
+        removed += sum(count for _, count in scene.removed)
+    assert removed == 1
+    assert good not in [row.id for row in await execute(scene.engine, "select id from uploads")]
+    scene.store.stuck = frozenset()
+    assert await scene.sweep() == 101  # from the beginning again
+
+
+async def test_files_that_cannot_be_deleted_are_tried_once_in_a_sweep(scene: Scene) -> None:
+    old = await many_old(scene, 150)
+    scene.store.stuck = frozenset(old[::2])
+    with pytest.raises(MediaUnavailable):
+        await scene.sweep()
+    assert scene.removed == [("uploads", 50), ("uploads", 25)]
+
+
+async def test_nothing_is_removed_while_another_process_sweeps(scene: Scene) -> None:
+    await many_old(scene, 1)
+    scene.store.unfinished = 3
+    async with scene.database.retention.alone():
+        assert await scene.sweep() == 0
+        assert scene.removed == []
+    assert await scene.sweep() == 1
 
 
 async def test_a_sweep_that_the_store_ends_goes_on_the_next_time(scene: Scene) -> None:

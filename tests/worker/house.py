@@ -20,15 +20,18 @@ from inbox.adapters.messaging.fake_receipts import FakeReceipts
 from inbox.domain.accounts import Channel
 from inbox.domain.contacts import Address
 from inbox.domain.content import Content, Text
-from inbox.domain.events import Signal
+from inbox.domain.explanations import Language
 from inbox.domain.ids import ConversationId
 from inbox.domain.outbound import OpId
 from inbox.domain.outgoing import Sendable
+from inbox.domain.signals import Signal
 from inbox.entrypoints.worker import Limits, Services, Worker
 from inbox.kit.telemetry import Metrics
 from inbox.ports.events import Events
 from inbox.ports.messaging import Accepted, Fence
-from inbox.services.bot import Bot, BotSettings
+from inbox.services.bot import Bot
+from inbox.services.bot_context import Contexts
+from inbox.services.bot_settings import BotSettings, PromptFile, Prompts
 from inbox.services.ingest import Ingest
 from inbox.services.intake import Intake
 from inbox.services.media_files import MediaFiles
@@ -120,7 +123,8 @@ class House:
     ) -> Worker:
         database = database or self.database
         files = no_files(database, self.clock)
-        settings = BotSettings(template="{knowledge}", canary="ref-0", backup_number=None)
+        texts = {one: PromptFile(name="0", text="{knowledge}") for one in Language}
+        settings = BotSettings(prompts=Prompts(assistant=texts, summary=texts), canary="ref-0", backup_number=None)
         return Worker(
             database,
             self.signals,
@@ -130,7 +134,7 @@ class House:
                 ingest=Ingest(database, self.codec, quiet_for=timedelta()),
                 outbound=outbound
                 or Outbound(database, forgetful(self.database), self.sender, self.signals, self.clock, files),
-                bot=Bot(database, forgetful(self.database), self.assistant, settings, self.clock),
+                bot=Bot(database, forgetful(self.database), Contexts(self.assistant, settings), self.clock),
                 media_files=MediaFiles(database, self.files, self.store, self.clock, limit=1_000),
                 receipts=ReadReceipts(database, self.receipts),
             ),

@@ -232,6 +232,8 @@ class Odd:
         self.deliveries, self.queries, self.outbox = inner.deliveries, inner.queries, inner.outbox
         self.team, self.operations = inner.team, inner.operations
         self.archive, self.retention = inner.archive, inner.retention
+        self.bot, self.knowledge = inner.bot, inner.knowledge
+        self.event_log, self.tickets = inner.event_log, inner.tickets
         self.transaction = inner.transaction
         self.work = self
         self.failed: list[str] = []

@@ -47,6 +47,11 @@ class Action(StrEnum):
     TEMPLATE_CREATED = "template.created"
     TEMPLATE_CHANGED = "template.changed"
     TEMPLATE_DELETED = "template.deleted"
+    ARTICLE_CREATED = "article.created"
+    ARTICLE_CHANGED = "article.changed"
+    ARTICLE_APPROVED = "article.approved"
+    ARTICLE_ARCHIVED = "article.archived"
+    ARTICLE_DELETED = "article.deleted"
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from inbox.domain.ids import AccountId, ContactId, ConversationId
+from inbox.domain.ids import AccountId, ContactId, ConversationId, UserId
 
 WINDOW: Final = timedelta(hours=24)
 """The customer service window: from Meta's time of the newest message of the customer (Meta, pricing and windows)."""
@@ -20,13 +20,16 @@ class HandoverReason(StrEnum):
     UNAVAILABLE = "model_unavailable"
     GATE = "answer_not_allowed"
     TOO_OLD = "too_old"
+    UNSURE = "low_confidence"
+    LOOP = "loop"
+    BUDGET = "budget_spent"
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """The state that decisions are made on; always read in the transaction that acts.
 
-    `epoch` rises with every switch of the bot and every message of a person. An answer of the bot that was computed for
-    an older epoch is dropped.
+    `epoch` rises with every switch of the bot, every message of a person, and whenever somebody is given the
+    conversation to look after. An answer of the bot that was computed for an older epoch is dropped.
     """
 
     id: ConversationId
@@ -40,6 +43,9 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     window_expires_at: datetime | None
     handed_over_at: datetime | None
     handover_reason: str | None
+    assignee_id: UserId | None = None
+    assigned_at: datetime | None = None
+    bot_suggests: bool = False
 
     def is_window_open(self, now: datetime) -> bool:
         """True while free text may be sent."""

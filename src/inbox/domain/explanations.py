@@ -7,7 +7,7 @@ import msgspec
 
 
 class Language(StrEnum):
-    """What readers may choose from. Whatever is stored is French."""
+    """French or English. What is stored about failures is French."""
 
     FRENCH = "fr"
     ENGLISH = "en"

@@ -94,6 +94,16 @@ WORDS: Final[Mapping[str, Explanation]] = {
         what=Phrase("Le service attend que l'autre côté réponde.", "The service waits until the other side answers."),
         next=SERVICE_REPEATS,
     ),
+    "conversation_moved": Explanation(
+        what=Phrase(
+            "Message non envoyé : la conversation a avancé entre-temps.",
+            "The message was not sent: the conversation has moved on meanwhile.",
+        ),
+        next=Phrase(
+            "Lisez ce qui est arrivé, puis renvoyez-le s'il convient encore.",
+            "Read what came, then send it again if it still fits.",
+        ),
+    ),
     "message_not_queued": Explanation(
         what=Phrase(
             "Ce message est déjà parti, ou son sort est réglé.", "This message has left already, or it is over."

@@ -1,5 +1,9 @@
 """What a message of ours cannot be used for any more. Kinds and codes mean what they mean in `inbox.domain.errors`."""
 
+from collections.abc import Sequence
+
+import msgspec
+
 from inbox.domain.errors import InboxError, Kind
 
 
@@ -9,6 +13,20 @@ class ReactionRefused(InboxError):
     kind = Kind.CONFLICT
     code = "reaction_not_possible"
     message = "Only messages of the last 30 days that WhatsApp has can be reacted to."
+
+
+class ConversationMoved(InboxError):
+    """Somebody else was faster than whoever is about to answer. Nothing is stored."""
+
+    kind = Kind.CONFLICT
+    code = "conversation_moved"
+    message = "Somebody else has added to the conversation since it was looked at."
+
+    def __init__(self, added: Sequence[msgspec.Struct], *, has_more: bool) -> None:
+        """`added` is what they added, as screens show it, oldest first; `has_more`: there is more than that."""
+        super().__init__()
+        self.added = added
+        self.has_more = has_more
 
 
 class MessageNotQueued(InboxError):

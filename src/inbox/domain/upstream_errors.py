@@ -5,6 +5,7 @@ Kinds and codes mean what they mean in `inbox.domain.errors`. The letters of the
 """
 
 from inbox.domain.errors import InboxError, Kind
+from inbox.domain.model_usage import Usage
 
 # --- WhatsApp ---------------------------------------------------------------------------------------------------------
 
@@ -110,10 +111,12 @@ class ModelSilent(InboxError):
     kind = Kind.UPSTREAM
     code = "model_silent"
 
-    def __init__(self, reason: str, message: str = "") -> None:
-        """`reason` is `empty`, `blocked`, `cut` or `malformed`."""
+    def __init__(self, reason: str, message: str = "", *, usage: Usage | None = None, cost: int | None = None) -> None:
+        """`reason` is `empty`, `blocked`, `cut` or `malformed`. Silence is billed: `cost` in micro-units, or None."""
         super().__init__(message or f"The model gave no usable answer ({reason}).")
         self.reason = reason
+        self.usage = usage or Usage()
+        self.cost = cost
 
 
 class ModelRefused(InboxError):

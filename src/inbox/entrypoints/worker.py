@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from inbox.domain.errors import InboxError, Kind, LeaseLost
-from inbox.domain.events import Resync, WorkWaiting
+from inbox.domain.signals import Resync, WorkWaiting
 from inbox.domain.work import Lane, WorkKind, back_off
 from inbox.kit.telemetry import Metrics
 from inbox.ports.database import Database

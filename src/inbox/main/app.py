@@ -1,5 +1,6 @@
 """The web application: routes, error table, CORS, and the container behind them."""
 
+from functools import partial
 from typing import Final
 
 from dishka import AsyncContainer
@@ -7,7 +8,7 @@ from dishka.integrations.litestar import inject, setup_dishka
 from litestar import Litestar, Router, get
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
-from litestar.types import ControllerRouterHandler
+from litestar.types import ControllerRouterHandler, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
 from inbox.entrypoints.http import bodies, middleware, openapi, problems
 from inbox.entrypoints.http.accounts import accounts_router
@@ -19,15 +20,22 @@ from inbox.entrypoints.http.audit import audit_router
 from inbox.entrypoints.http.auth import auth_router
 from inbox.entrypoints.http.bot_profiles import bot_profiles_router
 from inbox.entrypoints.http.contacts import contacts_router
+from inbox.entrypoints.http.conversation_bot import conversation_bot_router
 from inbox.entrypoints.http.conversations import conversations_router
+from inbox.entrypoints.http.copilot import copilot_router
 from inbox.entrypoints.http.decisions import decisions_router
 from inbox.entrypoints.http.deliveries import deliveries_router
+from inbox.entrypoints.http.events import events_router
+from inbox.entrypoints.http.events_socket import hold_socket
 from inbox.entrypoints.http.invitations import invitations_router
+from inbox.entrypoints.http.knowledge import knowledge_router
 from inbox.entrypoints.http.media import media_router
 from inbox.entrypoints.http.messages import messages_router
 from inbox.entrypoints.http.monitoring import metrics_page, monitoring_router
 from inbox.entrypoints.http.notices import notices_router
+from inbox.entrypoints.http.presence import presence_router
 from inbox.entrypoints.http.reactions import reactions_router
+from inbox.entrypoints.http.realtime import hold_realtime
 from inbox.entrypoints.http.scheduled import scheduled_router
 from inbox.entrypoints.http.shortcuts import shortcuts_router
 from inbox.entrypoints.http.sign_in import sign_in_router
@@ -49,6 +57,8 @@ _ACCEPTED_HEADERS: Final = (
     "authorization",
     "content-type",
     "idempotency-key",
+    "if-none-match",
+    "last-event-id",
     "prefer",
     "x-client-info",
     "x-request-id",
@@ -56,6 +66,7 @@ _ACCEPTED_HEADERS: Final = (
 )
 _EXPOSED_HEADERS: Final = (
     "content-disposition",
+    "etag",
     "link",
     "retry-after",
     "x-next-cursor",
@@ -64,9 +75,20 @@ _EXPOSED_HEADERS: Final = (
 )
 
 
-def create_app(settings: Settings, container: AsyncContainer, metrics: Metrics) -> Litestar:
+class Application(Litestar):
+    """The framework behind the door: what is answered there does not come this far."""
+
+    door: WebhookDoor
+
+    async def __call__(
+        self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend
+    ) -> None:
+        await self.door(scope, receive, send)  # type: ignore[arg-type]  # the door passes on what is no request
+
+
+def create_app(settings: Settings, container: AsyncContainer, metrics: Metrics) -> Application:
     """The application over a built container, which it does not close."""
-    app = Litestar(
+    app = Application(
         route_handlers=create_routes(settings),
         guards=[middleware.authenticate],
         dependencies={"actor": Provide(middleware.signed_in)},
@@ -84,8 +106,13 @@ def create_app(settings: Settings, container: AsyncContainer, metrics: Metrics) 
     )
     setup_dishka(container, app)
     paths = {PATH, f"{settings.http.api_prefix}{PATH}"}
-    app.asgi_handler = WebhookDoor(
-        app.asgi_handler, container, metrics, paths=paths, max_bytes=settings.http.max_webhook_bytes
+    framework = partial(Litestar.__call__, app)
+    app.door = WebhookDoor(
+        framework,
+        container,
+        metrics,
+        paths=paths,
+        max_bytes=settings.http.max_webhook_bytes,
     )
     return app
 
@@ -106,7 +133,7 @@ def create_monitoring_app(settings: Settings, container: AsyncContainer, metrics
 
 def create_routes(settings: Settings) -> list[ControllerRouterHandler]:
     """Every route, and all of them once more below the prefix: proxies that strip it and others both work."""
-    handlers = [*routes(settings), *_pages(settings)]
+    handlers = [*routes(settings), hold_socket, hold_realtime, *_pages(settings)]
     if not settings.http.api_prefix:
         return handlers
     return [*handlers, Router(settings.http.api_prefix, route_handlers=handlers, include_in_schema=False)]
@@ -120,6 +147,8 @@ def routes(settings: Settings) -> list[ControllerRouterHandler]:
         accounts_router,
         admin_router,
         conversations_router,
+        conversation_bot_router,
+        copilot_router,
         messages_router,
         reactions_router,
         decisions_router,
@@ -131,6 +160,7 @@ def routes(settings: Settings) -> list[ControllerRouterHandler]:
         uploads_router,
         contacts_router,
         bot_profiles_router,
+        knowledge_router,
         monitoring_router,
         *([sign_in_router, invitations_router] if _has_local_accounts(settings) else []),
         api_keys_router,
@@ -139,6 +169,8 @@ def routes(settings: Settings) -> list[ControllerRouterHandler]:
         admin_monitoring_router,
         admin_paces_router,
         deliveries_router,
+        events_router,
+        presence_router,
     ]
 
 

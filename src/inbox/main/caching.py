@@ -15,12 +15,17 @@ def open_cache(runtime: Runtime, events: Events, metrics: Metrics) -> MemoryCach
     url = runtime.settings.cache.redis_url
     if url is None:
         return MemoryCache(events)
-    if find_spec("redis") is None:
-        raise SettingsError('INBOX_CACHE_REDIS_URL needs the extra "redis": pip install "whatsapp-inbox[redis]".')
+    redis_must_be_installed("INBOX_CACHE_REDIS_URL")
     from inbox.adapters.cache.redis import RedisTier  # noqa: PLC0415 - its library is an extra
 
     tier = RedisTier(url.reveal(), runtime.sealer, on_change=partial(_changed, metrics))
     return MemoryCache(events, tier)
+
+
+def redis_must_be_installed(setting: str) -> None:
+    """Raises `SettingsError` if the library that this setting needs is not there."""
+    if find_spec("redis") is None:
+        raise SettingsError(f'{setting} needs the extra "redis": pip install "whatsapp-inbox[redis]".')
 
 
 def _changed(metrics: Metrics, is_up: bool) -> None:  # noqa: FBT001 - as the cache tells it

@@ -2,6 +2,7 @@
 
 import rich_click as click
 
+from inbox.main.commands.bot import bot
 from inbox.main.commands.check_settings import check_settings
 from inbox.main.commands.create_admin import create_admin
 from inbox.main.commands.demo import demo
@@ -30,6 +31,7 @@ def main() -> None:
 
 
 for command in (
+    bot,
     check_settings,
     create_admin,
     demo,

@@ -3,8 +3,6 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from importlib import resources
-from secrets import token_hex
 
 from dishka import AsyncContainer, Provider, Scope, from_context, make_async_container, provide, provide_all
 
@@ -12,7 +10,6 @@ from inbox.adapters.database.failpoints import Failpoints
 from inbox.adapters.database.faulty import FaultyDatabase
 from inbox.adapters.database.postgres.engine import Limits, check_durability, connections, create_engine, intake_limits
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
-from inbox.adapters.events.postgres import PostgresEvents
 from inbox.domain.clock import Clock
 from inbox.domain.contacts import CountryCode
 from inbox.domain.work import WorkKind
@@ -24,28 +21,33 @@ from inbox.entrypoints.worker import Services as WorkerServices
 from inbox.entrypoints.worker import Worker
 from inbox.kit.breaker import Breakers
 from inbox.kit.telemetry import Metrics
+from inbox.main.assisting import Assisting
 from inbox.main.caching import open_cache
+from inbox.main.copiloting import Copiloting
+from inbox.main.feeding import Telling
 from inbox.main.keeping import Keeping
 from inbox.main.keeping_files import open_media_store
+from inbox.main.knowing import Knowing
+from inbox.main.llm_settings import circuit_of
+from inbox.main.models import Models
 from inbox.main.observing import Observing, ingested, timed
 from inbox.main.people import People, default_role
 from inbox.main.reading import Reading
 from inbox.main.runtime import Runtime
+from inbox.main.signalling import open_bus
 from inbox.main.templating import Templating
 from inbox.main.vendors import Vendors
 from inbox.main.watching import Watching
 from inbox.ports.cache import Cache
 from inbox.ports.database import Database
 from inbox.ports.events import Events
-from inbox.ports.llm import Assistant
 from inbox.ports.media import MediaStore
 from inbox.ports.messaging import MediaSource, WebhookCodec
 from inbox.ports.uploads import MediaUploader
 from inbox.services.accounts import Accounts
 from inbox.services.api_keys import ApiKeys
-from inbox.services.bot import Bot, BotSettings
+from inbox.services.bot import Bot
 from inbox.services.bot_profiles import BotProfiles
-from inbox.services.composing import Composing
 from inbox.services.contacts import Contacts
 from inbox.services.conversations import Conversations
 from inbox.services.decisions import Decisions
@@ -84,25 +86,9 @@ class Core(Provider):
 
     @provide
     def ingest(self, runtime: Runtime, database: Database, codec: WebhookCodec) -> Ingest:
-        return Ingest(database, codec, quiet_for=timedelta(seconds=runtime.settings.bot.quiet_seconds))
-
-    @provide
-    def bot(
-        self,
-        runtime: Runtime,
-        database: Database,
-        rights: Rights,
-        assistant: Assistant,
-        clock: Clock,
-        composing: Composing,
-    ) -> Bot:
-        number = runtime.settings.bot.human_backup_number
-        settings = BotSettings(
-            template=resources.files("inbox.services").joinpath("prompts/fr/assistant.txt").read_text("utf-8"),
-            canary=f"ref-{token_hex(8)}",
-            backup_number="".join(filter(str.isdigit, number)) if number else None,
-        )
-        return Bot(database, rights, assistant, settings, clock, composing)
+        bot = runtime.settings.bot
+        quiet, gather = timedelta(seconds=bot.quiet_seconds), timedelta(seconds=bot.gather_seconds)
+        return Ingest(database, codec, quiet_for=quiet, gather_for=gather)
 
     @provide
     async def rights(self, database: Database, cache: Cache, processes: Processes) -> AsyncIterator[Rights]:
@@ -117,8 +103,8 @@ class Core(Provider):
 
     @provide
     def worker_limits(self, runtime: Runtime, breakers: Breakers) -> WorkerLimits:
-        settings = runtime.settings.worker
-        gates = {WorkKind.SEND: breakers.gate("whatsapp"), WorkKind.TURN: breakers.gate("gemini")}
+        settings, model = runtime.settings.worker, circuit_of(runtime.settings.llm)
+        gates = {WorkKind.SEND: breakers.gate("whatsapp"), WorkKind.TURN: breakers.gate(model)}
         fetches = runtime.settings.media.fetches
         return WorkerLimits(sends=settings.sends, turns=settings.turns, fetches=fetches, gates=gates)
 
@@ -182,13 +168,13 @@ class Core(Provider):
 
 
 class Storage(Provider):
-    """PostgreSQL: the database port and the bus; the cache that listens to it; the folder of media files."""
+    """PostgreSQL: the database port; the bus, the cache that listens to it; the folder of media files."""
 
     scope = Scope.APP
 
     @provide
-    async def events(self, runtime: Runtime) -> AsyncIterator[Events]:
-        events = PostgresEvents(runtime.database_url.replace("postgresql+asyncpg://", "postgresql://", 1))
+    async def events(self, runtime: Runtime, metrics: Metrics) -> AsyncIterator[Events]:
+        events = open_bus(runtime, metrics)
         async with events.running():
             yield events
 
@@ -244,12 +230,17 @@ def build(runtime: Runtime, *overrides: Provider) -> AsyncContainer:
         Core(),
         Storage(),
         Vendors(),
+        Models(),
+        Assisting(),
         People(),
         Watching(),
         Observing(),
         Keeping(),
         Reading(),
         Templating(),
+        Knowing(),
+        Copiloting(),
+        Telling(),
         *overrides,
         context={Runtime: runtime},
         skip_validation=False,

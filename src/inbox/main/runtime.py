@@ -17,6 +17,7 @@ import msgspec
 
 from inbox.kit.sealing import Sealer
 from inbox.main import embedded
+from inbox.main.events_settings import NO_REDIS
 from inbox.main.settings import Settings, SettingsError
 
 UNSEEN: Final = (
@@ -98,6 +99,8 @@ def missing(settings: Settings) -> Iterator[str]:
         yield NO_KEYS
     if (reason := forgeable(settings)) is not None:
         yield reason
+    if settings.events.bus == "redis" and settings.cache.redis_url is None:
+        yield NO_REDIS
 
 
 def unseen(settings: Settings) -> str | None:

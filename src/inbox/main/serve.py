@@ -1,6 +1,7 @@
 """A running service: the web side, the worker, or both in one process; and how it stops.
 
-Order of a stop: readiness off, no new claims, calls on the wire are finished, the server closes, then pools.
+Order of a stop: readiness off, no new claims, those who listen are told and go, calls on the wire are finished, the
+server closes, then pools.
 """
 
 import asyncio
@@ -19,8 +20,11 @@ from litestar import Litestar
 from inbox.domain.accounts import NewAccount
 from inbox.domain.errors import PhoneNumberIdTaken
 from inbox.domain.ids import AccountId, uuid7
+from inbox.entrypoints.connections import ConnectionLimits, Connections
+from inbox.entrypoints.feed import Feed
 from inbox.entrypoints.http.monitoring import Lifecycle
 from inbox.entrypoints.keeper import Keeper
+from inbox.entrypoints.knowledge_keeper import KnowledgeKeeper
 from inbox.entrypoints.template_keeper import TemplateKeeper
 from inbox.entrypoints.worker import Worker
 from inbox.kit.recovery import Recovery
@@ -101,9 +105,9 @@ async def running(
             _watchable(runtime, container, web=web),
             _answering(runtime, container, on=web),
             _working(container, ended, on=worker),
+            _dismissing(container, web=web, worker=worker),
         ):
             yield container
-            (await container.get(Lifecycle)).is_stopping = True
     finally:
         await container.close()
 
@@ -123,12 +127,34 @@ async def _working(container: AsyncContainer, ended: Callable[[], None], *, on: 
     task = asyncio.create_task(worker.run())
     task.add_done_callback(lambda _: ended())
     try:
-        async with (await container.get(Keeper)).running(), (await container.get(TemplateKeeper)).running():
+        async with (
+            (await container.get(Keeper)).running(),
+            (await container.get(TemplateKeeper)).running(),
+            (await container.get(KnowledgeKeeper)).running(),
+        ):
             yield
     finally:
         worker.stop()
         async with asyncio.timeout(_DRAIN_SECONDS):
             await task
+
+
+@asynccontextmanager
+async def _dismissing(container: AsyncContainer, *, web: bool, worker: bool) -> AsyncIterator[None]:
+    """At its end, first of all, everybody is told: while the worker finishes, those who listen find another process."""
+    lifecycle = await container.get(Lifecycle)
+    try:
+        yield
+    finally:
+        lifecycle.is_stopping = True
+        if worker:
+            (await container.get(Worker)).stop()
+        if web:
+            connections = await container.get(Connections)
+            (await container.get(Feed)).stop()
+            connections.stop()
+            if not await connections.over(connections.limits.go_within):
+                _log.info("listeners_left_behind", connections=connections.count)
 
 
 @asynccontextmanager
@@ -140,7 +166,9 @@ async def _answering(runtime: Runtime, container: AsyncContainer, *, on: bool) -
     if (reason := unseen(runtime.settings)) is not None:
         _log.info("metrics_not_served", reason=reason)
     app = create_app(runtime.settings, container, await container.get(Metrics))
-    async with _served(app, runtime.settings.http.host, runtime.settings.http.port):
+    feed = await container.get(Feed)
+    limits, http = await container.get(ConnectionLimits), runtime.settings.http
+    async with feed.running(), _served(app, http.host, http.port, limits):
         yield
 
 
@@ -153,12 +181,12 @@ async def _watchable(runtime: Runtime, container: AsyncContainer, *, web: bool) 
         yield
         return
     app = create_monitoring_app(settings, container, await container.get(Metrics))
-    async with _served(app, settings.http.host, port):
+    async with _served(app, settings.http.host, port, await container.get(ConnectionLimits)):
         yield
 
 
 @asynccontextmanager
-async def _served(app: Litestar, host: str, port: int) -> AsyncIterator[None]:
+async def _served(app: Litestar, host: str, port: int, limits: ConnectionLimits) -> AsyncIterator[None]:
     address = free_address(host, port)
     server = Server(
         app,
@@ -176,7 +204,11 @@ async def _served(app: Litestar, host: str, port: int) -> AsyncIterator[None]:
         yield
     finally:
         server.stop()  # type: ignore[no-untyped-call]  # granian publishes no types for it
-        await task
+        done, _ = await asyncio.wait((task,), timeout=limits.server_stops_within)
+        if not done:
+            _log.warning("server_still_busy", port=port)  # somebody reads nothing: the end of the process ends it
+        for stopped in done:
+            stopped.result()
 
 
 def _connections() -> int:

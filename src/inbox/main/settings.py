@@ -16,8 +16,12 @@ from dotenv import dotenv_values
 from msgspec import Meta, Struct
 
 from inbox.kit.client_address import networks
+from inbox.main.bot_settings import Bot
 from inbox.main.cache_settings import redis_problem
 from inbox.main.embedded import EmbeddedPostgresError, default_data_dir
+from inbox.main.events_settings import Events
+from inbox.main.feed_settings import Feed
+from inbox.main.llm_settings import Gemini, Llm, OpenAi, missing
 from inbox.main.media_settings import Media
 from inbox.main.retention_settings import Retention
 from inbox.main.secret import Secret
@@ -60,7 +64,7 @@ class Database(Struct, frozen=True, forbid_unknown_fields=True):
     """PostgreSQL. Without a URL an embedded server is started."""
 
     url: Secret | None = None
-    pool_size: Count = 8
+    pool_size: Annotated[int, Meta(ge=2, le=1000)] = 8  # whoever holds the lock of the sweeps needs another one
     intake_pool_size: Count = 2
     intake_commit_interval: Annotated[float, Meta(ge=0, le=1)] = 0.005
     statement_timeout: Seconds = 10.0
@@ -96,17 +100,6 @@ class WhatsApp(Struct, frozen=True, forbid_unknown_fields=True):
     template_sync_hours: Annotated[float, Meta(ge=0, le=168)] = 6.0
 
 
-class Gemini(Struct, frozen=True, forbid_unknown_fields=True):
-    """The language model."""
-
-    url: WebUrl = "https://generativelanguage.googleapis.com"
-    api_key: Secret | None = None
-    model: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "gemini-3.5-flash-lite"
-    connect_timeout: Seconds = 3.0
-    read_timeout: Seconds = 12.0
-    total_timeout: Seconds = 15.0
-
-
 class Supabase(Struct, frozen=True, forbid_unknown_fields=True):
     """Supabase Auth as the identity provider. Without a URL people sign in at this service."""
 
@@ -126,13 +119,6 @@ class Users(Struct, frozen=True, forbid_unknown_fields=True):
 
     bootstrap_email: str | None = None
     default_role: Annotated[str, Meta(pattern=r"^[a-z0-9_.-]+$")] = "none"
-
-
-class Bot(Struct, frozen=True, forbid_unknown_fields=True):
-    """The assistant's manners."""
-
-    quiet_seconds: Annotated[float, Meta(ge=0, le=60)] = 3.0
-    human_backup_number: Annotated[str, Meta(pattern=r"^\+?[0-9 ]{6,20}$")] | None = None
 
 
 class Send(Struct, frozen=True, forbid_unknown_fields=True):
@@ -183,8 +169,12 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     http: Http = Http()
     database: Database = Database()
     cache: Cache = Cache()
+    events: Events = Events()
+    feed: Feed = Feed()
     whatsapp: WhatsApp = WhatsApp()
+    llm: Llm = Llm()
     gemini: Gemini = Gemini()
+    openai: OpenAi = OpenAi()
     supabase: Supabase = Supabase()
     users: Users = Users()
     bot: Bot = Bot()
@@ -258,7 +248,14 @@ def load(environ: Mapping[str, str], env_file: Path | None = None) -> Settings:
         raise SettingsError(problem)
     _check_proxies(settings.http)
     _check_supabase(settings.supabase)
-    timed: dict[str, Timed] = {"whatsapp": settings.whatsapp, "gemini": settings.gemini, "supabase": settings.supabase}
+    if (problem := missing(settings.llm, settings.gemini, settings.openai)) is not None:
+        raise SettingsError(problem)
+    timed: dict[str, Timed] = {
+        "whatsapp": settings.whatsapp,
+        "gemini": settings.gemini,
+        "openai": settings.openai,
+        "supabase": settings.supabase,
+    }
     if (problem := contradiction(settings.outgoing, settings.media, timed)) is not None:
         raise SettingsError(problem)
     return settings

@@ -48,6 +48,8 @@ class Breaker(Struct, frozen=True, forbid_unknown_fields=True):
     media_stays_open: _Seconds = 30.0
     gemini_threshold: _Count = 5
     gemini_stays_open: _Seconds = 60.0
+    openai_threshold: _Count = 5
+    openai_stays_open: _Seconds = 60.0
     supabase_threshold: _Count = 5
     supabase_stays_open: _Seconds = 30.0
     probe_seconds: Annotated[float, Meta(ge=0, le=3600)] = 2.0

@@ -1,13 +1,11 @@
-"""WhatsApp, the language model and the media behind them: the real ones, and the fakes that stand in for them."""
+"""WhatsApp and the media behind it; and the fakes that stand in for all vendors, the language model's as well."""
 
 from collections.abc import AsyncIterator, Callable
 
 from dishka import Provider, Scope, provide
 
 from inbox.adapters.identity.fake import FakeIdentity
-from inbox.adapters.llm.absent import NoAssistant
 from inbox.adapters.llm.fake import FakeAssistant
-from inbox.adapters.llm.gemini.client import GeminiAssistant
 from inbox.adapters.messaging.cloud_api.codec import CloudApiCodec
 from inbox.adapters.messaging.cloud_api.media import CloudApiMedia
 from inbox.adapters.messaging.cloud_api.receipts import CloudApiReceipts
@@ -34,7 +32,7 @@ from inbox.ports.uploads import MediaUploader
 
 
 class Vendors(Provider):
-    """WhatsApp, the language model and the identity provider."""
+    """WhatsApp, and the circuits of all vendors."""
 
     scope = Scope.APP
 
@@ -82,16 +80,6 @@ class Vendors(Provider):
     async def media_uploader(self, runtime: Runtime, upstreams: Upstreams) -> AsyncIterator[MediaUploader]:
         api = upstreams.upload_client()
         yield CloudApiUploader(api, upstreams.upload_guard(), version=runtime.settings.whatsapp.graph_version)
-        await api.aclose()
-
-    @provide
-    async def assistant(self, runtime: Runtime, upstreams: Upstreams) -> AsyncIterator[Assistant]:
-        settings = runtime.settings.gemini
-        if settings.api_key is None:
-            yield NoAssistant()
-            return
-        api = upstreams.gemini_client()
-        yield GeminiAssistant(api, upstreams.gemini_guard(), api_key=settings.api_key.reveal(), model=settings.model)
         await api.aclose()
 
 

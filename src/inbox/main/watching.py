@@ -15,6 +15,7 @@ from inbox.domain.errors import InboxError
 from inbox.domain.ids import uuid7
 from inbox.kit.breaker import Breakers
 from inbox.kit.recovery import Recovery
+from inbox.main.llm_settings import circuit_of
 from inbox.main.runtime import Runtime
 from inbox.ports.cache import Cache
 from inbox.ports.database import Database
@@ -46,11 +47,12 @@ class Watching(Provider):
         identity: Identity,
         clock: Clock,
     ) -> AsyncIterator[Health]:
+        model = circuit_of(runtime.settings.llm)
         health = Health(
             [
                 Check(name=DATABASE, probe=partial(_answers, database)),
                 Check(name="whatsapp", probe=told("whatsapp", sender.probe)),
-                Check(name="gemini", probe=told("gemini", assistant.probe), unset="GEMINI_API_KEY not set"),
+                Check(name=model, probe=told(model, assistant.probe), unset="GEMINI_API_KEY not set"),
                 Check(name="identity", probe=told("supabase", identity.probe)),
             ],
             clock,
@@ -63,11 +65,12 @@ class Watching(Provider):
     def recovery(
         self, runtime: Runtime, breakers: Breakers, sender: Sender, assistant: Assistant, identity: Identity
     ) -> Recovery:
+        model = circuit_of(runtime.settings.llm)
         # Files stand behind the same API as sends.
         probes = {
             "whatsapp": told("whatsapp", sender.probe),
             "media": told("whatsapp", sender.probe),
-            "gemini": told("gemini", assistant.probe),
+            model: told(model, assistant.probe),
             "supabase": told("supabase", identity.probe),
         }
         return Recovery(breakers, probes, every=runtime.settings.breaker.probe_seconds)

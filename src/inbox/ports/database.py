@@ -12,10 +12,14 @@ from typing import Protocol
 from uuid import UUID
 
 from inbox.domain.audit import AuditEntry
-from inbox.domain.events import Event, Signal
+from inbox.domain.events import Event
 from inbox.domain.ids import AccountId, ConversationId, DeliveryId, MessageId
+from inbox.domain.signals import Signal
 from inbox.domain.work import Lane, WorkKind
+from inbox.ports.bot import Bot, BotQueries
 from inbox.ports.deliveries import Archive, Replays, Retention
+from inbox.ports.feed import EventLog, Tickets
+from inbox.ports.knowledge import Articles, KnowledgeQueries
 from inbox.ports.local_accounts import LocalAccounts
 from inbox.ports.monitoring import Operations
 from inbox.ports.queries import Queries
@@ -24,7 +28,6 @@ from inbox.ports.records import Applied, Delivery, HeadTaken, InboundBatch, Sett
 from inbox.ports.repositories import (
     Accounts,
     ApiKeys,
-    Bot,
     Contacts,
     Conversations,
     MediaFiles,
@@ -178,6 +181,7 @@ class Transaction(Protocol):
     replays: Replays
     receipts: ReadReceipts
     templates: StoredTemplates
+    knowledge: Articles
 
     async def apply(self, batch: InboundBatch) -> Applied:
         """Set-based, idempotent, independent of order."""
@@ -222,6 +226,10 @@ class Database(Protocol):
     operations: Operations
     archive: Archive
     retention: Retention
+    knowledge: KnowledgeQueries
+    bot: BotQueries
+    event_log: EventLog
+    tickets: Tickets
 
     def transaction(self, *, within: float = 5.0) -> AbstractAsyncContextManager[Transaction]:
         """A clean exit commits, an exception rolls back. `within` is the limit in seconds for all of it.

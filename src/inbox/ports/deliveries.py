@@ -149,12 +149,15 @@ class Sweeper(Protocol):
     """Removes old rows while nobody else does."""
 
     async def remove(self, what: Sweep, age: timedelta, limit: int) -> "Removed":
-        """Removes at most `limit` rows older than `age`, in one statement; rows that somebody works on stay."""
+        """Removes at most `limit` rows older than `age`, in one statement; rows that somebody works on stay.
+
+        Raises `DatabaseUnavailable`; after `DatabaseTimeout` other kinds of rows can still be removed.
+        """
         ...
 
 
 class Retention(Protocol):
-    """The right to remove old rows, which one process of the installation has at a time."""
+    """The right to remove what is old, which one process of the installation has at a time."""
 
     def alone(self) -> AbstractAsyncContextManager[Sweeper | None]:
         """None if another process has it. Raises `DatabaseUnavailable`, `DatabaseTimeout`."""

@@ -72,7 +72,10 @@ class MediaStore(Protocol):
         ...
 
     async def clear(self, age: timedelta) -> int:
-        """Removes what processes left half-written that were killed more than `age` ago; says how many."""
+        """Removes what processes left half-written that were killed more than `age` ago; says how many.
+
+        Unfinished multipart uploads of a bucket are left to its lifecycle rule.
+        """
         ...
 
     async def delete(self, key: MediaKey) -> None:

@@ -4,12 +4,15 @@ All methods raise `DatabaseUnavailable` and `DatabaseTimeout`. Who may see what 
 the `Reach` of the caller's right.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Protocol, TypeAlias
 from uuid import UUID
 
+from msgspec import UNSET, UnsetType
+
 from inbox.domain.access import Reach
-from inbox.domain.ids import AccountId, ConversationId, MessageId
+from inbox.domain.ids import AccountId, ConversationId, MessageId, UserId
 from inbox.ports.records import AppSecret, Owner, Window
 from inbox.ports.templates import TemplateFilter, TemplateRow
 from inbox.ports.views import (
@@ -27,6 +30,8 @@ from inbox.ports.views import (
 
 Before: TypeAlias = tuple[datetime, UUID | None]
 """Where a page begins: strictly older than the row with this time and id, or than this time."""
+Assignee: TypeAlias = UserId | UnsetType | None
+"""Who looks after a conversation; None for nobody, UNSET if it makes no difference."""
 
 
 class Queries(Protocol):
@@ -40,12 +45,16 @@ class Queries(Protocol):
 
     async def owner_of_conversation(self, conversation_id: ConversationId) -> Owner | None: ...
 
+    async def owners_of(self, conversation_ids: Collection[ConversationId]) -> list[Owner]:
+        """Of those that are there, each once, in no order."""
+        ...
+
     async def owner_of_message(self, message_id: MessageId) -> Owner | None:
         """None also for a broken row, which belongs to no conversation."""
         ...
 
     async def conversations(
-        self, account_id: AccountId, *, limit: int, before: Before | None
+        self, account_id: AccountId, *, limit: int, before: Before | None, assignee: Assignee = UNSET
     ) -> list[ConversationItem]:
         """Newest first by (updated_at, id), strictly older than `before`."""
         ...
@@ -101,7 +110,7 @@ class Queries(Protocol):
         ...
 
     async def bot_profile(self, account_id: AccountId) -> BotProfileRow | None:
-        """The stored profile as it is shown; None if nothing is stored."""
+        """The profile as it is shown, empty as long as nothing is stored; None if there is no such account."""
         ...
 
     async def outcome(self, account_id: AccountId, message_id: MessageId) -> Outcome | None:

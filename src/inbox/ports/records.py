@@ -9,6 +9,7 @@ import msgspec
 
 from inbox.domain.access import Grant
 from inbox.domain.accounts import Channel
+from inbox.domain.bot import Mode
 from inbox.domain.contacts import Address
 from inbox.domain.content import Content
 from inbox.domain.ids import AccountId, ConversationId, DeliveryId, MessageId, TurnId, UserId
@@ -19,6 +20,7 @@ from inbox.domain.outbound import State
 from inbox.domain.outgoing import Sendable
 from inbox.domain.work import Lane
 from inbox.ports.media import Stored
+from inbox.ports.views import MessageItem
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +63,8 @@ class SetAside(msgspec.Struct, frozen=True, kw_only=True):
 class InboundBatch(msgspec.Struct, frozen=True, kw_only=True):
     """Decoded deliveries, flattened. Applying is idempotent and independent of order.
 
-    `quiet_for` is the bot's quiet period: a new message makes a turn due that much later.
+    `quiet_for` is the bot's quiet period: a new message makes a turn due that much later, `gather_for` after the first
+    one at the latest.
     """
 
     messages: Sequence[Received] = ()
@@ -71,6 +74,7 @@ class InboundBatch(msgspec.Struct, frozen=True, kw_only=True):
     done: Sequence[DeliveryId] = ()
     undecodable: Sequence[tuple[DeliveryId, str]] = ()
     quiet_for: timedelta = timedelta(seconds=3)
+    gather_for: timedelta = timedelta(seconds=10)
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,6 +181,13 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+class Unseen(msgspec.Struct, frozen=True, kw_only=True):
+    """What others added to a thread, oldest first. `newest_at` is the time of its last message, whoever wrote it."""
+
+    messages: Sequence[MessageItem]
+    newest_at: datetime | None
+
+
 class Window(msgspec.Struct, frozen=True, kw_only=True):
     """When the customer wrote last, and until when free text may be sent; None for never."""
 
@@ -203,6 +214,7 @@ class BotTurn(msgspec.Struct, frozen=True, kw_only=True):
     conversation_id: ConversationId
     trigger_message_id: MessageId
     epoch: int
+    mode: Mode = Mode.AUTO
 
 
 class PendingFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,17 +11,16 @@ from uuid import UUID
 from inbox.domain.access import Actor, Grant, Reach, Subject
 from inbox.domain.accounts import Account, AccountChange, Channel, NewAccount
 from inbox.domain.audit import Action
-from inbox.domain.bot import Profile
+from inbox.domain.bot import Mode
 from inbox.domain.contacts import Address, ContactChange
 from inbox.domain.content import Content
 from inbox.domain.conversations import Conversation
-from inbox.domain.events import Event
+from inbox.domain.events import Event, MessageCreated
 from inbox.domain.ids import AccountId, ContactId, ConversationId, MessageId, UserId
 from inbox.domain.outbound import Step
 from inbox.domain.outgoing import Sendable
 from inbox.ports.media import MediaKey
 from inbox.ports.records import (
-    BotTurn,
     FilesOfConversation,
     History,
     IdempotencyKey,
@@ -33,6 +32,7 @@ from inbox.ports.records import (
     Role,
     RoleChange,
     Target,
+    Unseen,
 )
 from inbox.ports.views import ApiKeyItem, ContactItem, ConversationRow, RoleRow
 
@@ -104,8 +104,14 @@ class Contacts(Protocol):
 class Conversations(Protocol):
     """What names an account raises `ConversationNotFound` for a conversation that the account does not have."""
 
-    async def lock(self, account_id: AccountId, conversation_id: ConversationId) -> Conversation:
-        """The row, locked until the transaction ends. Raises `ConversationNotFound`."""
+    async def lock(
+        self, account_id: AccountId, conversation_id: ConversationId, *, to_send_last: bool = False
+    ) -> Conversation:
+        """The row, locked until the transaction ends. Raises `ConversationNotFound`.
+
+        With `to_send_last` the lane of its sends as well: for a transaction that locks nothing else afterwards but what
+        it makes, and whose last step is to queue a message there.
+        """
         ...
 
     async def find_or_create(self, account_id: AccountId, to: Address, now: datetime) -> tuple[ConversationId, bool]:
@@ -133,10 +139,14 @@ class Conversations(Protocol):
         """The name, else the number, of the conversation's contact."""
         ...
 
-    async def switch_bot(
-        self, account_id: AccountId, conversation_id: ConversationId, *, enabled: bool
-    ) -> ConversationRow:
+    async def switch_bot(self, account_id: AccountId, conversation_id: ConversationId, mode: Mode) -> ConversationRow:
         """Sets the operator's switch, raises the epoch and ends a hand-over."""
+        ...
+
+    async def assign(
+        self, account_id: AccountId, conversation_id: ConversationId, assignee_id: UserId | None, now: datetime
+    ) -> ConversationRow:
+        """Gives it to somebody to look after, which raises the epoch, or takes it away from whoever has it."""
         ...
 
     async def hand_over(
@@ -163,7 +173,11 @@ class MediaFiles(Protocol):
         ...
 
     async def overdue(self, keys: Sequence[MediaKey], now: datetime) -> list[MediaKey]:
-        """Those whose files were not fetched in time: WhatsApp does not have them any more at `now`."""
+        """Those whose files were not fetched in time: WhatsApp does not have them any more at `now`.
+
+        Their messages stay where they are until the transaction ends, as `expire` needs it. To be called before lanes
+        are finished.
+        """
         ...
 
     async def expire(self, keys: Sequence[MediaKey]) -> list[Event]:
@@ -176,24 +190,34 @@ class MediaFiles(Protocol):
         """One more call to WhatsApp about a file failed. Those older than `within` are forgotten."""
         ...
 
+    async def hold(self, account_id: AccountId, message_id: MessageId) -> None:
+        """The message stays where it is until the transaction ends. To be called before lanes are finished."""
+        ...
+
     async def settle(self, account_id: AccountId, message_id: MessageId, outcome: MediaOutcome) -> Event | None:
-        """Writes the outcome; returns what to tell, None if the file was dealt with already."""
+        """Writes the outcome; the message is held. Returns what to tell, None if the file was dealt with already."""
         ...
 
 
 class Messages(Protocol):
-    async def queue(self, new: NewMessage, created: Event | None = None) -> bool:
+    async def queue(self, new: NewMessage, created: MessageCreated | None = None) -> bool:
         """Stores the message as `pending` and its outbox row as `queued`, and enqueues its lane.
 
         `created` is told of a line of the conversation: `updated_at` moves forward to its time, `bot_last_reply_at` too
-        for the bot, and a person raises the epoch. False if the lane was given back to wait. One per (turn, part): a
-        second one is not stored. With `send_at` the row is `scheduled`, its lane hears of it then, and the answer is
-        False. Raises `ConversationNotFound`, `TooManyScheduled`.
+        for the bot, and a person raises the epoch; that the conversation moved is told as well. False if the lane was
+        given back to wait. One per (turn, part): a second one is not stored. With `send_at` the row is `scheduled`, its
+        lane hears of it then, and the answer is False. Raises `ConversationNotFound`, `TooManyScheduled`.
         """
         ...
 
     async def add_failed(
-        self, new: NewMessage, created: Event | None = None, *, reason: str, error_code: int | None, error_message: str
+        self,
+        new: NewMessage,
+        created: MessageCreated | None = None,
+        *,
+        reason: str,
+        error_code: int | None,
+        error_message: str,
     ) -> None:
         """Stores a message that will not be sent, with an outbox row `failed`.
 
@@ -207,6 +231,21 @@ class Messages(Protocol):
 
         Waits for a first request that is still running. The message is stored afterwards, in the same transaction:
         without it the commit fails. Raises `IdempotencyKeyReused` if the body differs.
+        """
+        ...
+
+    async def unseen(
+        self,
+        account_id: AccountId,
+        conversation_id: ConversationId,
+        last_seen: MessageId | None,
+        *,
+        by: UserId | None,
+        limit: int,
+    ) -> Unseen | None:
+        """What others than `by` added to a thread behind `last_seen`, in its order: the newest `limit`.
+
+        Everything that others wrote counts if `last_seen` is None. None for a message that the thread does not have.
         """
         ...
 
@@ -236,32 +275,6 @@ class Messages(Protocol):
         Without system rows, reactions, and failed messages of ours, which the customer never got. JSON that the
         existing system stored as text reads as in the list of messages.
         """
-        ...
-
-
-class Bot(Protocol):
-    async def put_profile(self, profile: Profile) -> None:
-        """Replaces the whole profile. Raises `AccountNotFound`."""
-        ...
-
-    async def open_turn(self, turn: BotTurn) -> BotTurn | None:
-        """Stores the turn, or returns the open one of the same trigger and epoch.
-
-        None if that one is closed already. Raises `ConversationNotFound`.
-        """
-        ...
-
-    async def close_turn(
-        self,
-        turn: BotTurn,
-        state: str,
-        *,
-        reason: str | None = None,
-        answer: str | None = None,
-        model: str | None = None,
-        tokens: tuple[int, int] = (0, 0),
-    ) -> None:
-        """`state` is `answered`, `handed_over`, `dropped` or `silent`. A closed turn stays as it is."""
         ...
 
 

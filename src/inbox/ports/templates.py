@@ -105,6 +105,14 @@ class DueSync(msgspec.Struct, frozen=True, kw_only=True):
     failures: int
 
 
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a list: when it `begun`, since when that counts as said (`at`), and what `begin_sync` returned before."""
+
+    begun: datetime
+    at: datetime
+    held_until: datetime
+
+
 class StoredTemplates(Protocol):
     """What is known of the templates of an account's WABA, inside a transaction.
 
@@ -120,12 +128,16 @@ class StoredTemplates(Protocol):
         """The same for a page of a list whose reading began at `begun`."""
         ...
 
+    async def begin_sync(self, account_id: AccountId, waba_id: str, hold: timedelta) -> datetime:
+        """The list is being read: it is due after `hold` at the earliest, which is returned, unless `hurry` says so."""
+        ...
+
     async def finish_sync(
-        self, account_id: AccountId, waba_id: str, *, begun: datetime, at: datetime, next_in: timedelta | None
+        self, account_id: AccountId, waba_id: str, reading: Reading, *, next_in: timedelta | None
     ) -> int:
         """All pages were seen: what was in none of them does not exist since `at`. Returns how many there are.
 
-        The list is due again after `next_in`; None is never.
+        The list is due again after `next_in`, None is never; or when `hurry` said since the reading began.
         """
         ...
 

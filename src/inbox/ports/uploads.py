@@ -52,6 +52,13 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     media_expires_at: datetime | None
 
 
+class GivenUp(msgspec.Struct, frozen=True):
+    """A file that is to be removed, and since when there is a row of it."""
+
+    key: MediaKey
+    created_at: datetime
+
+
 class Uploads(Protocol):
     """Only whole files are found: one that was begun and never finished, or is being removed, is not there."""
 
@@ -83,8 +90,11 @@ class Uploads(Protocol):
         """WhatsApp has it under `media_id`, for the phone number id `number`. None: it has it no longer."""
         ...
 
-    async def give_up(self, age: timedelta, limit: int) -> list[MediaKey]:
-        """From now on these are not there: no message used them for as long, or they were given up before."""
+    async def give_up(self, age: timedelta, limit: int, behind: GivenUp | None) -> list[GivenUp]:
+        """From now on these are not there: no message used them for as long, or they were given up before.
+
+        The oldest first, after `behind`; None is from the beginning.
+        """
         ...
 
     async def remove(self, keys: Sequence[MediaKey]) -> None:

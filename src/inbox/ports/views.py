@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Meta
 
 from inbox.domain.access import Expanded
-from inbox.domain.bot import CustomField, TemplateConfig
+from inbox.domain.bot import Mode
+from inbox.domain.bot_profile import Behaviour, CustomField, TemplateConfig
 from inbox.domain.inbound import Severity
 from inbox.domain.media import MediaState
 from inbox.domain.messages import Status
@@ -24,6 +25,7 @@ TypedContent: TypeAlias = Annotated[msgspec.Raw, Meta(extra_json_schema={"type":
 """JSON as it is stored: `type` says which kind of `domain.content` it is."""
 Context: TypeAlias = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object"})]
 Stored: TypeAlias = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object"})]
+BotMode: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": list(Mode)})]
 MessageStatus: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": list(Status)})]
 
 
@@ -62,6 +64,9 @@ class ConversationRow(msgspec.Struct, frozen=True):
     handed_over_at: Timestamp | None
     handover_reason: str | None
     free_entry_until: Timestamp | None
+    assignee_id: UUID | None
+    bot_mode: BotMode
+    """`auto` exactly if `bot_enabled`; with `suggest` the assistant writes for the team only."""
     preferences: dict[str, str]
     """What the customer told WhatsApp about a category of messages: `{"marketing_messages": "stop"}`."""
 
@@ -325,6 +330,7 @@ class BotProfileRow(msgspec.Struct, frozen=True, kw_only=True):
     custom_fields: list[CustomField]
     updated_at: Timestamp | msgspec.UnsetType = msgspec.UNSET
     template_config: TemplateConfig
+    behaviour: Behaviour = Behaviour()
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,18 +7,20 @@ from typing import Final
 
 import msgspec
 
+from inbox.domain import outgoing
 from inbox.domain.accounts import Channel
-from inbox.domain.content import Content
+from inbox.domain.content import Content, message_type
 from inbox.domain.conversations import Conversation
 from inbox.domain.errors import InboxError, Invalid, SecretUnreadable, WhatsAppNotConfigured, WindowClosed
-from inbox.domain.events import Event, WorkWaiting
+from inbox.domain.events import MessageCreated
 from inbox.domain.failure_texts import explain
 from inbox.domain.ids import MessageId
-from inbox.domain.outbound import TTL_HUMAN, TTL_TEMPLATE, WINDOW_MARGIN
+from inbox.domain.outbound import PUBLIC, TTL_HUMAN, TTL_TEMPLATE, WINDOW_MARGIN, State
 from inbox.domain.outgoing import Reaction, ReactionRemoval, Sendable
 from inbox.domain.outgoing_template import TemplateMessage
 from inbox.domain.scheduling import MOST_AHEAD
 from inbox.domain.sending_errors import ReactionRefused
+from inbox.domain.signals import WorkWaiting
 from inbox.domain.work import WorkKind
 from inbox.ports.database import Transaction
 from inbox.ports.records import NewMessage
@@ -41,16 +43,17 @@ async def put(tx: Transaction, conversation: Conversation, new: NewMessage, *, c
     if can_send is None:
         can_send = await is_usable(tx.accounts.channel(new.account_id))
     refusal = _refusal(conversation, new, can_send=can_send)
-    created = None if isinstance(new.content, Reaction | ReactionRemoval) else _created(new)
+    is_line = not isinstance(new.content, Reaction | ReactionRemoval)
     if refusal is None and new.send_at is not None:
-        await tx.record(_created(new))
+        await tx.record(_created(new, State.SCHEDULED))
         return await tx.messages.queue(new)
     if refusal is None:
         tx.wake(WorkWaiting(WorkKind.SEND))
-        return await tx.messages.queue(new, created)
+        return await tx.messages.queue(new, _created(new, State.QUEUED) if is_line else None)
     code = WindowClosed.graph_code if isinstance(refusal, WindowClosed) else None
     said = explain(refusal.code)
     sentence = said.sentence() if said else str(refusal)
+    created = _created(new, State.FAILED) if is_line else None
     await tx.messages.add_failed(new, created, reason=refusal.code, error_code=code, error_message=sentence)
     return False
 
@@ -127,10 +130,17 @@ def is_open(conversation: Conversation, content: Content | Sendable, now: dateti
     return isinstance(content, TemplateMessage) or (conversation.is_window_open(now) and until > now)
 
 
-def _created(new: NewMessage) -> Event:
-    return Event(
+def _created(new: NewMessage, state: State) -> MessageCreated:
+    content = new.content
+    return MessageCreated(
         account_id=new.account_id,
         conversation_id=new.conversation_id,
-        kind="message.created",
-        body={"id": str(new.id), "direction": "outbound", "author": new.author.value},
+        message_id=new.id,
+        direction="outbound",
+        message_type=outgoing.message_type(content) if isinstance(content, Sendable) else message_type(content),
+        status=PUBLIC[state],
+        author=new.author,
+        author_id=new.author_id,
+        client_id=new.client_id,
+        delivery_state=state,
     )

@@ -9,6 +9,7 @@ from inbox.domain.access import Actor, Permission
 from inbox.domain.accounts import Account, AccountChange, NewAccount
 from inbox.domain.audit import Action, AuditEntry, entry
 from inbox.domain.errors import AccountNotFound, NoAccountAccess
+from inbox.domain.events import AccountResumed, AccountStep, AccountUpdated, Event
 from inbox.domain.ids import AccountId, uuid7
 from inbox.ports.database import Database
 from inbox.ports.views import AccountItem
@@ -38,6 +39,7 @@ class Accounts:
         async with self._rights.changing(), self._database.transaction() as tx:
             await tx.change_rights()
             await tx.accounts.add(account_id, new)
+            await tx.record(AccountUpdated(account_id=account_id, change=AccountStep.CREATED))
             await tx.audit(
                 entry(actor, Action.ACCOUNT_CREATED, account_id, account_id=account_id, slug=new.slug),
                 *_secrets_set(actor, account_id, [name for name in SECRETS if getattr(new, name)]),
@@ -67,6 +69,7 @@ class Accounts:
                 await tx.change_rights()
                 before = await tx.accounts.lock(account_id)
                 await tx.accounts.change(account_id, change)
+                await tx.record(*_events(before, change, named))
                 await tx.audit(*_told(actor, before, change, named))
             account = await tx.accounts.get(account_id)
         if account is None:
@@ -83,10 +86,22 @@ class Accounts:
             await tx.change_rights()
             account = await tx.accounts.lock(account_id)
             if await tx.accounts.remove(account_id):
+                await tx.record(AccountUpdated(account_id=account_id, change=AccountStep.DELETED))
                 await tx.audit(_about(actor, Action.ACCOUNT_DELETED, account))
             elif account.is_active:
                 await tx.accounts.change(account_id, AccountChange(is_active=False))
+                await tx.record(AccountUpdated(account_id=account_id, change=AccountStep.DEACTIVATED))
                 await tx.audit(_about(actor, Action.ACCOUNT_DEACTIVATED, account))
+
+
+def _events(before: Account, change: AccountChange, named: list[str]) -> list[Event]:
+    """What screens are told: a new access token ends a pause."""
+    is_deactivated = before.is_active and change.is_active is False
+    step = AccountStep.DEACTIVATED if is_deactivated else AccountStep.CHANGED
+    events: list[Event] = [AccountUpdated(account_id=before.id, change=step, changed=tuple(named))]
+    if before.paused_at is not None and "access_token" in named:
+        events.append(AccountResumed(account_id=before.id))
+    return events
 
 
 def _told(actor: Actor, before: Account, change: AccountChange, named: list[str]) -> list[AuditEntry]:

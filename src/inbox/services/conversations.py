@@ -5,15 +5,28 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, NoReturn
 
-from inbox.domain.access import Actor, Permission
+from msgspec import UNSET
+
+from inbox.domain.access import Actor, Permission, Subject
+from inbox.domain.bot import Mode
 from inbox.domain.clock import Clock
 from inbox.domain.contacts import Address, CountryCode, whatsapp_number
-from inbox.domain.errors import AccountNotFound, ConversationNotFound
-from inbox.domain.events import Event, WorkWaiting
-from inbox.domain.ids import AccountId, ConversationId
+from inbox.domain.errors import AccountNotFound, ConversationNotFound, Invalid
+from inbox.domain.events import (
+    BotSwitched,
+    By,
+    ConversationAssigned,
+    ConversationCreated,
+    ConversationRead,
+    ConversationUnread,
+    Event,
+    FavoriteSet,
+)
+from inbox.domain.ids import AccountId, ConversationId, UserId
+from inbox.domain.signals import WorkWaiting
 from inbox.domain.work import WorkKind
 from inbox.ports.database import Database
-from inbox.ports.queries import Before
+from inbox.ports.queries import Assignee, Before
 from inbox.ports.records import Window
 from inbox.ports.views import ConversationItem, ConversationRow, MessageItem, ScheduledItem
 from inbox.services.rights import Rights, require_at
@@ -34,15 +47,36 @@ class Conversations:
         self._country = country
 
     async def list_of(
-        self, actor: Actor, account_id: AccountId, *, limit: int, before: Before | None
+        self,
+        actor: Actor,
+        account_id: AccountId,
+        *,
+        limit: int,
+        before: Before | None,
+        assignee: Assignee = UNSET,
     ) -> Sequence[ConversationItem]:
         """Newest first. Raises `AccountNotFound` and `PermissionDenied`."""
         actor.require_anywhere(Permission.CONVERSATIONS_VIEW)
         await require_at(self._database, actor, Permission.CONVERSATIONS_VIEW, account_id)
-        rows = await self._database.queries.conversations(account_id, limit=limit, before=before)
+        rows = await self._database.queries.conversations(account_id, limit=limit, before=before, assignee=assignee)
         if not rows:
             await self._rights.require_account(account_id)
         return rows
+
+    async def is_list_unchanged(self, actor: Actor, account_id: AccountId, since: int) -> bool:
+        """True if lines of the list that were read when the log ended at the number `since` are still the same.
+
+        Raises what `list_of` raises.
+        """
+        actor.require_anywhere(Permission.CONVERSATIONS_VIEW)
+        await require_at(self._database, actor, Permission.CONVERSATIONS_VIEW, account_id)
+        return not await self._database.event_log.has_new_lines(account_id, since)
+
+    async def is_thread_unchanged(self, actor: Actor, conversation_id: ConversationId, since: int) -> bool:
+        """The same of messages. Raises what `messages_of` raises."""
+        account_id = await self._rights.account_of(actor, conversation_id)
+        actor.require(Permission.MESSAGES_VIEW, account_id, ConversationNotFound)
+        return not await self._database.event_log.has_new_messages(account_id, conversation_id, since)
 
     async def messages_of(
         self, actor: Actor, conversation_id: ConversationId, *, limit: int, before: Before | None
@@ -73,15 +107,15 @@ class Conversations:
 
         Raises `ConversationNotFound` and `PermissionDenied`.
         """
-        await self._mark(actor, conversation_id, "conversation.read", is_read=True)
+        await self._mark(actor, conversation_id, is_read=True)
 
     async def mark_unread(self, actor: Actor, conversation_id: ConversationId) -> None:
         """At least one message counts as unread. Raises `ConversationNotFound` and `PermissionDenied`."""
-        await self._mark(actor, conversation_id, "conversation.unread", is_read=False)
+        await self._mark(actor, conversation_id, is_read=False)
 
     async def set_favorite(self, actor: Actor, conversation_id: ConversationId, *, favorite: bool) -> None:
         """The mark is one for the whole team. Raises `ConversationNotFound` and `PermissionDenied`."""
-        await self._mark(actor, conversation_id, "conversation.favorite", is_favorite=favorite)
+        await self._mark(actor, conversation_id, is_favorite=favorite)
 
     async def find_or_create(self, actor: Actor, account_id: AccountId, phone_number: str) -> ConversationRow:
         """The conversation with a number as people write it; a new one is empty, with the bot off.
@@ -93,25 +127,81 @@ class Conversations:
         async with self._database.transaction() as tx:
             found, is_new = await tx.conversations.find_or_create(account_id, to, self._now())
             if is_new:
-                await tx.record(_event(actor, account_id, found, "conversation.created"))
+                by = By.actor(actor)
+                await tx.record(ConversationCreated(account_id=account_id, conversation_id=found, by=by))
         row = await self._database.queries.conversation(account_id, found)
         if row is None:
             raise AccountNotFound  # its conversations go with an account only
         return row
 
-    async def switch_bot(self, actor: Actor, conversation_id: ConversationId, *, enabled: bool) -> ConversationRow:
-        """Turns the assistant on or off. When it returns, no answer computed before can reach the customer any more.
+    async def switch_bot(
+        self, actor: Actor, conversation_id: ConversationId, *, enabled: bool, mode: Mode | None = None
+    ) -> ConversationRow:
+        """Turns the assistant on or off, or lets it suggest: `mode` counts before `enabled`.
 
-        Raises `ConversationNotFound` and `PermissionDenied`.
+        When it returns, no answer computed before can reach the customer any more. Suggestions begin with what waits
+        for an answer. Raises `ConversationNotFound` and `PermissionDenied`.
         """
+        mode = mode or (Mode.AUTO if enabled else Mode.OFF)
         account_id = await self._rights.account_of(actor, conversation_id)
         actor.require(Permission.MESSAGES_SEND, account_id, ConversationNotFound)
         async with self._database.transaction() as tx:
-            await tx.conversations.lock(account_id, conversation_id)
-            row = await tx.conversations.switch_bot(account_id, conversation_id, enabled=enabled)
-            await tx.record(_event(actor, account_id, conversation_id, "conversation.bot", bot_enabled=enabled))
+            epoch = (await tx.conversations.lock(account_id, conversation_id)).epoch + 1
+            row = await tx.conversations.switch_bot(account_id, conversation_id, mode)
+            if mode is Mode.SUGGEST:
+                await tx.enqueue(WorkKind.TURN, str(conversation_id), account_id=account_id)
+            await tx.record(
+                BotSwitched(
+                    account_id=account_id,
+                    conversation_id=conversation_id,
+                    enabled=mode is Mode.AUTO,
+                    suggests=mode is Mode.SUGGEST,
+                    epoch=epoch,
+                    by=By.actor(actor),
+                )
+            )
         await self._let_bytes_leave(account_id, conversation_id)
         return row
+
+    async def assign(
+        self, actor: Actor, conversation_id: ConversationId, assignee_id: UserId | None
+    ) -> ConversationRow:
+        """Gives the conversation to somebody to look after, or takes it away from whoever has it.
+
+        Who gets it takes it over: as with a message of a person, when this returns no answer of the assistant that was
+        computed before can reach the customer any more. Nothing changes for somebody who has it already. Raises
+        `ConversationNotFound`, `PermissionDenied`, and `Invalid` for who may not read there, or does not exist.
+        """
+        account_id = await self._rights.account_of(actor, conversation_id)
+        actor.require(Permission.MESSAGES_SEND, account_id, ConversationNotFound)
+        if assignee_id is not None:
+            await self._require_reader(assignee_id, account_id)
+        row = None
+        async with self._database.transaction() as tx:
+            conversation = await tx.conversations.lock(account_id, conversation_id)
+            if conversation.assignee_id != assignee_id:
+                row = await tx.conversations.assign(account_id, conversation_id, assignee_id, self._now())
+                await tx.record(
+                    ConversationAssigned(
+                        account_id=account_id,
+                        conversation_id=conversation_id,
+                        assignee_id=assignee_id,
+                        by=By.actor(actor),
+                    )
+                )
+        if assignee_id is not None:  # also when repeated: the first call may have ended before they were out
+            await self._let_bytes_leave(account_id, conversation_id)
+        if row is None:
+            row = await self._database.queries.conversation(account_id, conversation_id)
+        if row is None:
+            raise ConversationNotFound
+        return row
+
+    async def _require_reader(self, user_id: UserId, account_id: AccountId) -> None:
+        """One answer for everybody who cannot look after conversations of the account, existing or not."""
+        person = await self._database.team.actor(Subject(user_id=user_id))
+        if person is None or not person.is_active or not person.may(Permission.MESSAGES_VIEW, account_id):
+            raise Invalid("body.user_id", "somebody who may read the messages of this account")
 
     async def _let_bytes_leave(self, account_id: AccountId, conversation_id: ConversationId) -> None:
         """A message of the bot that passed its fence before the switch is out within 2 s, or never."""
@@ -124,7 +214,6 @@ class Conversations:
         self,
         actor: Actor,
         conversation_id: ConversationId,
-        kind: str,
         *,
         is_read: bool | None = None,
         is_favorite: bool | None = None,
@@ -133,8 +222,7 @@ class Conversations:
         async with self._database.transaction() as tx:
             row = await tx.conversations.mark(reach, conversation_id, is_read=is_read, is_favorite=is_favorite)
             if row is not None:
-                state = {"unread_count": row.unread_count, "is_favorite": row.is_favorite}
-                await tx.record(_event(actor, AccountId(row.account_id), conversation_id, kind, **state))
+                await tx.record(_marked(actor, row, is_read=is_read))
                 if is_read and await tx.receipts.want(AccountId(row.account_id), conversation_id):
                     tx.wake(WorkWaiting(WorkKind.RECEIPT))
         if row is None:
@@ -146,9 +234,9 @@ class Conversations:
         raise ConversationNotFound
 
 
-def _event(
-    actor: Actor, account_id: AccountId, conversation_id: ConversationId, kind: str, **body: int | bool
-) -> Event:
-    return Event(
-        account_id=account_id, conversation_id=conversation_id, kind=kind, body={**body, "by": str(actor.user_id)}
-    )
+def _marked(actor: Actor, row: ConversationRow, *, is_read: bool | None) -> Event:
+    account_id, conversation_id, by = AccountId(row.account_id), ConversationId(row.id), By.actor(actor)
+    if is_read is None:
+        return FavoriteSet(account_id=account_id, conversation_id=conversation_id, is_favorite=row.is_favorite, by=by)
+    marked = ConversationRead if is_read else ConversationUnread
+    return marked(account_id=account_id, conversation_id=conversation_id, unread_count=row.unread_count, by=by)

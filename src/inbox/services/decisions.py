@@ -4,10 +4,10 @@ from inbox.domain.access import Actor, ActorKind, Permission
 from inbox.domain.audit import Action, entry
 from inbox.domain.clock import Clock
 from inbox.domain.errors import MessageNotFound, PermissionDenied, WindowClosed
-from inbox.domain.events import MessageSettled, WorkWaiting
 from inbox.domain.ids import MessageId
 from inbox.domain.outbound import Step
 from inbox.domain.sending_errors import MessageNotQueued, MessageNotUndecided
+from inbox.domain.signals import MessageSettled, WorkWaiting
 from inbox.domain.work import WorkKind
 from inbox.ports.database import Database
 from inbox.ports.records import Owner

@@ -6,8 +6,8 @@ import msgspec
 
 from inbox.domain.access import Actor, Permission
 from inbox.domain.audit import Action, entry
-from inbox.domain.events import WorkWaiting
 from inbox.domain.ids import DeliveryId
+from inbox.domain.signals import WorkWaiting
 from inbox.domain.upstream_errors import DeliveryNotFound, DeliveryNotSetAside
 from inbox.domain.work import WorkKind
 from inbox.ports.database import Database

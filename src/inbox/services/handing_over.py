@@ -1,9 +1,8 @@
 """Uploads go to WhatsApp before the message that shows them. Doing it twice is harmless: nobody sees a file alone."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -22,6 +21,7 @@ from inbox.ports.database import Database
 from inbox.ports.media import MediaKey, MediaStore
 from inbox.ports.records import Outgoing
 from inbox.ports.uploads import MediaUploader, OutgoingFile, Upload
+from inbox.services.places import Places
 
 _COMPANY_SECONDS: Final = 2.0
 """How long a message waits for another one that gives the same file away; then it makes room for messages without."""
@@ -63,7 +63,7 @@ class HandingOver:
         self._now = clock
         self._within = within
         self._under_way: dict[UUID, asyncio.Event] = {}
-        self._going, self._waiting = _Room(at_once), _Room(at_once)
+        self._going, self._waiting = Places(at_once, _no_place), Places(at_once, _no_place)
 
     async def handed_over(self, outgoing: Outgoing) -> Outgoing:
         """The message with WhatsApp's ids in the place of our uploads.
@@ -94,7 +94,7 @@ class HandingOver:
         """WhatsApp's id of the file, and the file's name. Of many messages that show it only one gives it."""
         if (other := self._under_way.get(upload_id)) is None:
             return await self._given_first(outgoing, upload_id)
-        with suppress(TimeoutError, NothingSent), self._waiting.place(outgoing.account_id):
+        with suppress(TimeoutError, NothingSent), self._waiting.taken(outgoing.account_id):
             async with asyncio.timeout(_COMPANY_SECONDS):
                 await other.wait()
         upload = await self._stored(outgoing, upload_id)
@@ -109,7 +109,7 @@ class HandingOver:
             upload = await self._stored(outgoing, upload_id)
             media_id = self._known(upload, outgoing.channel.phone_number_id)
             if media_id is None:
-                with self._going.place(outgoing.account_id):
+                with self._going.taken(outgoing.account_id):
                     await self._hold(outgoing)
                     media_id = await self._upload(outgoing, upload)
                 await self._note(outgoing, upload_id, media_id)
@@ -164,23 +164,8 @@ class HandingOver:
             )
 
 
-class _Room:
-    """Places that messages with files take of those of all messages; one account has half of them."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._taken: Counter[AccountId] = Counter()
-
-    @contextmanager
-    def place(self, account_id: AccountId) -> Iterator[None]:
-        """Raises `NothingSent` at once if there is none."""
-        if self._taken.total() >= self._most or self._taken[account_id] >= max(1, self._most // 2):
-            raise NothingSent("Too many files go to WhatsApp already.", retry_after=_COMPANY_SECONDS)
-        self._taken[account_id] += 1
-        try:
-            yield
-        finally:
-            self._taken -= Counter([account_id])  # who has none left is forgotten
+def _no_place() -> NothingSent:
+    return NothingSent("Too many files go to WhatsApp already.", retry_after=_COMPANY_SECONDS)
 
 
 class _Source(AsyncIterator[bytes]):

@@ -14,6 +14,7 @@ from inbox.ports.database import Database
 from inbox.ports.messaging import WebhookCodec
 from inbox.ports.records import Delivery, InboundBatch, Placed, Received, SetAside
 
+GATHER: Final = timedelta(seconds=10)
 PAGE: Final = 500
 """Deliveries of one round."""
 _STEPS: Final = {2: 50, 3: 5}
@@ -48,11 +49,14 @@ class _Round(msgspec.Struct):
 class Ingest:
     """Applies what Meta delivered. Repetition and disorder change nothing."""
 
-    def __init__(self, database: Database, codec: WebhookCodec, *, quiet_for: timedelta) -> None:
-        """`quiet_for` is how long the bot waits for more after a message."""
+    def __init__(
+        self, database: Database, codec: WebhookCodec, *, quiet_for: timedelta, gather_for: timedelta = GATHER
+    ) -> None:
+        """`quiet_for` is how long the bot waits for more after a message, `gather_for` after the first one at most."""
         self._database = database
         self._codec = codec
         self._quiet_for = quiet_for
+        self._gather_for = gather_for
 
     async def work(self, lanes: Sequence[Lane]) -> int:
         """One round over claimed lanes; returns how many deliveries were taken.
@@ -205,5 +209,10 @@ class Ingest:
                 case _:
                     effects.append(Placed(delivery_id=delivery.id, position=position, effect=event))
         return InboundBatch(
-            messages=messages, statuses=statuses, effects=effects, set_aside=set_aside, quiet_for=self._quiet_for
+            messages=messages,
+            statuses=statuses,
+            effects=effects,
+            set_aside=set_aside,
+            quiet_for=self._quiet_for,
+            gather_for=self._gather_for,
         )

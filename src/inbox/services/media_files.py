@@ -128,6 +128,7 @@ class MediaFiles:
 
     async def _settle(self, file: PendingFile, outcome: MediaOutcome, done: list[Lane], *, is_counted: bool) -> None:
         async with self._database.transaction() as tx:
+            await tx.media_files.hold(file.account_id, file.message_id)
             if is_counted:
                 await tx.media_files.count_failure(file.account_id, within=FAILURES_WITHIN)
             await tx.finish(done)

@@ -9,8 +9,8 @@ import msgspec
 from inbox.domain.access import Actor, Permission
 from inbox.domain.audit import Action, entry
 from inbox.domain.errors import CircuitBreakerNotFound
-from inbox.domain.events import CircuitReset
 from inbox.domain.ids import AccountId
+from inbox.domain.signals import CircuitReset
 from inbox.domain.work import WorkKind
 from inbox.ports.cache import Cache, CacheStats, FamilyStats, SharedStats
 from inbox.ports.database import Database

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -20,13 +21,14 @@ from inbox.domain.errors import (
     Invalid,
     MessageNotFound,
 )
-from inbox.domain.events import MessageSettled, Resync, Signal
 from inbox.domain.graph_errors import sentence
 from inbox.domain.ids import AccountId, ConversationId, MessageId, uuid7
 from inbox.domain.messages import Author
 from inbox.domain.outbound import UNCONFIRMED_AFTER, UNCONFIRMED_AFTER_CODE, OpId, State
 from inbox.domain.outgoing import Sendable
 from inbox.domain.pacing import pair_wait
+from inbox.domain.signals import MessageSettled, Resync, Signal
+from inbox.domain.uploads import uses
 from inbox.domain.upstream_errors import (
     AccountProblem,
     FenceRefused,
@@ -45,6 +47,7 @@ from inbox.services.accepting import addressed, expiry, fingerprint, is_usable, 
 from inbox.services.attaching import attach
 from inbox.services.handing_over import FileNotTaken, HandingOver
 from inbox.services.rights import Rights
+from inbox.services.unseen import LastSeen, behind_all
 from inbox.services.waiting import Waiting
 
 _UNDER_WAY: Final = frozenset({State.QUEUED, State.CLAIMED, State.WIRE, State.UNKNOWN, State.UNCONFIRMED})
@@ -94,19 +97,22 @@ class Outbound:
         key: str | None,
         reply_to: MessageId | None = None,
         send_at: datetime | None = None,
+        last_seen: LastSeen | None = None,
     ) -> Accepted:
         """Stores a person's message as `pending` and queues it; `key` makes repetitions harmless.
 
         With `send_at`, in UTC, it is queued at that time. Raises `ConversationNotFound`, `PermissionDenied`,
         `IdempotencyKeyReused`, `TooManyScheduled`, and `Invalid` or `ReactionRefused` for a message that cannot be
-        quoted, reacted to, or sent then. A refusal that the operator must see is stored as a failed message: its
-        outcome then says why.
+        quoted, reacted to, or sent then. With `last_seen`, also `ConversationMoved` if anybody but the caller added
+        something behind it, unless this is a repetition of what was accepted. A refusal that the operator must see is
+        stored as a failed message: its outcome then says why.
         """
         account_id = await self._rights.account_of(actor, conversation_id)
         actor.require(Permission.MESSAGES_SEND, account_id, ConversationNotFound)
         can_send = await is_usable(self._rights.channel(account_id))
         async with self._database.transaction() as tx:
-            conversation = await tx.conversations.lock(account_id, conversation_id)
+            is_last = next(uses(content), None) is None  # uploads are locked afterwards
+            conversation = await tx.conversations.lock(account_id, conversation_id, to_send_last=is_last)
             now = self._now()
             until = expiry(conversation, content, now) if send_at is None else planned(content, send_at, now)
             new = NewMessage(
@@ -122,6 +128,11 @@ class Outbound:
                 by_program=actor.kind is ActorKind.API_KEY,
                 send_at=send_at,
             )
+            if (known := await _known(tx, new, reply_to)) is not None:
+                return Accepted(account_id, known, is_prompt=False)
+            if last_seen is not None:
+                may_read = actor.may(Permission.MESSAGES_VIEW, account_id)
+                new = await behind_all(tx, new, last_seen, may_read=may_read)
             return await self._store(tx, conversation, new, reply_to, can_send=can_send)
 
     async def _store(
@@ -133,19 +144,6 @@ class Outbound:
         *,
         can_send: bool,
     ) -> Accepted:
-        if new.client_id is not None and new.author_id is not None:
-            known = await tx.messages.remember(
-                IdempotencyKey(
-                    account_id=new.account_id,
-                    caller=new.author_id,
-                    call="messages.send",
-                    key=new.client_id,
-                    request_hash=fingerprint(new, reply_to),
-                ),
-                new.id,
-            )
-            if known is not None:
-                return Accepted(new.account_id, known, is_prompt=False)
         if new.send_at is not None and new.send_at <= new.at:
             raise Invalid("body.send_at", "in the future")
         is_prompt = await put(tx, conversation, await addressed(tx, new, reply_to), can_send=can_send)
@@ -166,8 +164,8 @@ class Outbound:
             return _queued(message_id) if is_prompt else await self._outcome(account_id, message_id)
         try:
             async with asyncio.timeout(within), self._events.subscribe() as signals:
-                if is_prompt:
-                    await _hint(signals, message_id)
+                if is_prompt and (settled := await _hint(signals, message_id)) and settled.wamid:
+                    return _accepted(settled)
                 while True:
                     outcome = await self._outcome(account_id, message_id)
                     if outcome.state not in _UNDER_WAY or outcome.is_postponed:
@@ -249,6 +247,24 @@ class Outbound:
         return State.QUEUED
 
 
+async def _known(tx: Transaction, new: NewMessage, reply_to: MessageId | None) -> MessageId | None:
+    """What this request became when it came before; its key is claimed for `new` otherwise."""
+    if new.client_id is None or new.author_id is None:
+        return None
+    key = IdempotencyKey(
+        account_id=new.account_id,
+        caller=new.author_id,
+        call="messages.send",
+        key=new.client_id,
+        request_hash=fingerprint(new, reply_to),
+    )
+    return await tx.messages.remember(key, new.id)
+
+
+def _accepted(settled: MessageSettled) -> Outcome:
+    return msgspec.structs.replace(_queued(settled.message_id), state=State.ACCEPTED, wamid=settled.wamid)
+
+
 def _queued(message_id: MessageId) -> Outcome:
     return Outcome(
         id=message_id,
@@ -283,16 +299,17 @@ async def _written(write: Callable[[], Awaitable[None]]) -> None:
         raise
 
 
-async def _hint(signals: AsyncIterator[Signal], message_id: MessageId) -> None:
-    """Returns when the bus says that the message moved, and after a second in any case."""
-    try:
+async def _hint(signals: AsyncIterator[Signal], message_id: MessageId) -> MessageSettled | None:
+    """Returns when the bus says that the message moved, with its word, and after a second in any case."""
+    with suppress(TimeoutError):
         async with asyncio.timeout(1):
             async for signal in signals:
-                if signal == MessageSettled(message_id) or isinstance(signal, Resync):
-                    return
+                if isinstance(signal, MessageSettled) and signal.message_id == message_id:
+                    return signal
+                if isinstance(signal, Resync):
+                    return None
             await asyncio.Event().wait()  # the bus is closed: looking alone has to do
-    except TimeoutError:
-        return
+    return None
 
 
 class _Fence:

@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from inbox.domain.errors import InboxError
-from inbox.domain.events import CircuitReset, Resync, Signal
+from inbox.domain.signals import CircuitReset, Resync, Signal
 from inbox.ports.cache import Cache
 from inbox.ports.database import Database
 from inbox.ports.events import Events

@@ -7,7 +7,7 @@ faster, the look makes it certain. Who changes something is answered only when n
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from contextvars import Context
 from typing import Final, TypeVar
@@ -130,6 +130,15 @@ class Rights:
                 await load()  # what is foreign costs as much as what is missing: else the time would tell them apart
             raise ConversationNotFound
         return owner.account_id
+
+    async def require_conversations(self, actor: Actor, conversation_ids: Collection[ConversationId]) -> None:
+        """One statement for all of them. Raises `ConversationNotFound` if the caller may not know of one of them."""
+        if not conversation_ids:
+            return
+        owners = await self._database.queries.owners_of(conversation_ids)
+        known = {owner.conversation_id for owner in owners if actor.knows(owner.account_id)}
+        if not known.issuperset(conversation_ids):
+            raise ConversationNotFound
 
     async def remembered(self, family: str, key: object, load: Callable[[], Awaitable[T]], *, ttl: float) -> T:
         """What `load` reads of the database, `ttl` seconds long, and never after a change of it was answered.

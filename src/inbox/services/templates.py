@@ -29,7 +29,7 @@ from inbox.domain.upstream_errors import WhatsAppError
 from inbox.ports.database import Database
 from inbox.ports.media import MediaKey, MediaStore
 from inbox.ports.queries import Before
-from inbox.ports.templates import DueSync, TemplateFilter, TemplateRow, TemplateSource
+from inbox.ports.templates import DueSync, Reading, TemplateFilter, TemplateRow, TemplateSource
 from inbox.services.rights import Rights, require_at
 
 _CLOCKS: Final = timedelta(seconds=10)
@@ -162,11 +162,14 @@ class Templates:
         return True
 
     async def _sync(self, channel: Channel) -> Synced:
+        waba_id = channel.waba_id or ""
+        async with self._database.transaction() as tx:
+            held_until = await tx.templates.begin_sync(channel.account_id, waba_id, _HOLD)
         begun = self._now()
-        at, waba_id = begun - _CLOCKS, channel.waba_id or ""
+        reading = Reading(begun=begun, at=begun - _CLOCKS, held_until=held_until)
         after: str | None = None
         for _ in range(_MOST_PAGES):
-            page = await self._source.page(channel, at=at, after=after)
+            page = await self._source.page(channel, at=reading.at, after=after)
             if page.templates:
                 async with self._database.transaction() as tx:
                     await tx.templates.seen(channel.account_id, waba_id, page.templates, begun)
@@ -176,7 +179,7 @@ class Templates:
         else:
             raise WhatsAppError("WhatsApp's list of templates does not end.")
         async with self._database.transaction() as tx:
-            count = await tx.templates.finish_sync(channel.account_id, waba_id, begun=begun, at=at, next_in=self._every)
+            count = await tx.templates.finish_sync(channel.account_id, waba_id, reading, next_in=self._every)
         return Synced(templates=count, synced_at=begun)
 
     # --- writing ------------------------------------------------------------------------------------------------------

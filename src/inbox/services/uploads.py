@@ -14,12 +14,15 @@ from inbox.domain.ids import AccountId, uuid7
 from inbox.domain.uploads import HEAD_BYTES, MOST_BYTES, PATH, UploadKind, plain_name, whatsapp_type
 from inbox.ports.database import Database
 from inbox.ports.media import MediaKey, MediaStore
-from inbox.ports.uploads import NewUpload, UploadItem
+from inbox.ports.uploads import GivenUp, NewUpload, UploadItem
+from inbox.services.places import Places
 from inbox.services.rights import Rights, require_at
 
 MOST_UPLOADS: Final = 8
 _STEP: Final = 100
 _RESTS: Final = 0.2
+_MOST_FAILURES: Final = 3
+"""In a row: each may take as long as the store is waited for."""
 _BEING_WRITTEN: Final = timedelta(hours=6)
 """No file takes that long: what is older belongs to a process that was killed."""
 
@@ -38,18 +41,21 @@ class Uploads:
     def __init__(
         self, database: Database, rights: Rights, store: MediaStore, *, within: float, at_once: int = MOST_UPLOADS
     ) -> None:
-        """A file is in the store `within` seconds, the pace of whoever sends it included; `at_once` come together."""
+        """A file is in the store `within` seconds, the pace of whoever sends it included.
+
+        `at_once` come together, half of them for one account.
+        """
         self._database = database
         self._rights = rights
         self._store = store
         self._within = within
-        self._slots = asyncio.Semaphore(at_once)
+        self._places = Places(at_once, _too_many)
 
     async def admit(self, actor: Actor, account_id: AccountId) -> None:
         """Before a byte is read. Raises `AccountNotFound`, `PermissionDenied`, and `Overloaded` if too many come."""
         await require_at(self._database, actor, Permission.MESSAGES_SEND, account_id)
         await self._rights.require_account(account_id)
-        self._must_have_room()
+        self._places.require(account_id)
 
     async def take(self, actor: Actor, account_id: AccountId, kind: UploadKind, given: GivenFile) -> UploadItem:
         """Stores a file of somebody who was admitted.
@@ -58,8 +64,7 @@ class Uploads:
         store and the file's chunks raise.
         """
         actor.require(Permission.MESSAGES_SEND, account_id, AccountNotFound)
-        self._must_have_room()
-        async with self._slots:
+        with self._places.taken(account_id):
             new = NewUpload(
                 id=uuid7(), account_id=account_id, kind=kind, name=plain_name(given.name), created_by=actor.user_id
             )
@@ -95,9 +100,23 @@ class Uploads:
             async with self._database.transaction() as tx:
                 await tx.uploads.remove([key])
 
-    def _must_have_room(self) -> None:
-        if self._slots.locked():
-            raise Overloaded("Too many files are being uploaded already.")
+
+class _Failures:
+    """Of one sweep: what the store could not do."""
+
+    def __init__(self) -> None:
+        self.last: InboxError | None = None
+        self._in_a_row = 0
+
+    def note(self, error: InboxError | None) -> None:
+        """None is a file that could be deleted."""
+        self._in_a_row = 0 if error is None else self._in_a_row + 1
+        self.last = self.last if error is None else error
+
+    @property
+    def are_enough(self) -> bool:
+        """The store is down, rather than some of its files in trouble."""
+        return self._in_a_row >= _MOST_FAILURES
 
 
 class UnusedUploads:
@@ -108,43 +127,59 @@ class UnusedUploads:
         self._database = database
         self._store = store
         self._age = age
+        self._behind: GivenUp | None = None
 
     async def sweep(self, removed: Callable[[str, int], None], *, rests: float = _RESTS) -> None:
         """Removes them, some at a time, each first for everybody, then its file, then its row.
 
-        `removed` is told how many. What the store cannot delete holds nothing else up and is tried again the next time;
-        then its error is raised at the end. Raises what the database raises as well.
+        `removed` is told how many. What the store cannot delete holds nothing else up and is tried again another time;
+        then its error is raised at the end. After some failures in a row the store is left alone until the next sweep,
+        which goes on behind them. Raises what the database raises as well. While another process sweeps, nothing goes.
         """
-        failure: InboxError | None = None
+        async with self._database.retention.alone() as sweeper:
+            if sweeper is not None:
+                await self._sweep(removed, rests)
+
+    async def _sweep(self, removed: Callable[[str, int], None], rests: float) -> None:
+        failures = _Failures()
         while True:
             async with self._database.transaction() as tx:
-                keys = await tx.uploads.give_up(self._age, _STEP)
-            gone, failure = await self._deleted(keys, failure)
+                page = await tx.uploads.give_up(self._age, _STEP, self._behind)
+            gone = await self._deleted(page, failures)
             if gone:
                 async with self._database.transaction() as tx:
                     await tx.uploads.remove(gone)
                 removed("uploads", len(gone))
-            if len(keys) < _STEP or not gone:
+            is_last = len(page) < _STEP and (not page or page[-1] == self._behind)
+            if is_last or failures.are_enough:
                 break
             await asyncio.sleep(rests)
-        if cleared := await self._store.clear(_BEING_WRITTEN):
+        if is_last:
+            self._behind = None
+        if not failures.are_enough and (cleared := await self._store.clear(_BEING_WRITTEN)):
             removed("unfinished_files", cleared)
-        if failure is not None:
-            raise failure
+        if failures.last is not None:
+            raise failures.last
 
-    async def _deleted(
-        self, keys: Sequence[MediaKey], failure: InboxError | None
-    ) -> tuple[list[MediaKey], InboxError | None]:
-        """Those whose files are gone, and the last failure."""
+    async def _deleted(self, page: Sequence[GivenUp], failures: _Failures) -> list[MediaKey]:
+        """Those whose files are gone."""
         gone: list[MediaKey] = []
-        for key in keys:
+        for one in page:
+            self._behind = one
             try:
-                await self._store.delete(key)
+                await self._store.delete(one.key)
             except InboxError as error:
-                failure = error
+                failures.note(error)
+                if failures.are_enough:
+                    break
             else:
-                gone.append(key)
-        return gone, failure
+                failures.note(None)
+                gone.append(one.key)
+        return gone
+
+
+def _too_many() -> Overloaded:
+    return Overloaded("Too many files are being uploaded already.")
 
 
 async def _seen(chunks: AsyncIterator[bytes], head: bytearray) -> AsyncIterator[bytes]:

@@ -47,7 +47,8 @@ select (select count(*) from messages where direction = 'inbound') + (select cou
 # What screens were told: the status of a message never falls from one event to the next.
 _FALLS: Final = """
 with told as (
-  select body ->> 'id' as message, r.rank, lag(r.rank) over (partition by body ->> 'id' order by e.id) as before
+  select body ->> 'message_id' as message, r.rank,
+         lag(r.rank) over (partition by body ->> 'message_id' order by e.id) as before
   from event_log e
   join (values ('sent', 1), ('failed', 2), ('delivered', 3), ('read', 4)) r(word, rank) on r.word = e.body ->> 'status'
   where e.kind = 'message.status'

@@ -21,6 +21,7 @@ import msgspec
 
 from crash.stage import Stage, staged
 from ledger.fleet import Fleet, Pace, running
+from warm import warmed
 
 from .batches import WINDOW, windows
 from .books import Fault, Found, owns_of
@@ -138,7 +139,11 @@ def main() -> int:
     seed = secrets.randbelow(2**32) if options.seed is None else options.seed
     form = LONG if options.long else SHORT
     _say(f"seed {seed}: {form.items} items, at least {form.pace.kills} kills and {form.pace.restarts} restarts")
-    with tempfile.TemporaryDirectory(prefix="inbox-ledger-") as folder, staged(Path(folder)) as stage:
+    with (
+        tempfile.TemporaryDirectory(prefix="inbox-ledger-") as folder,
+        warmed() as warm,
+        staged(Path(folder), warm) as stage,
+    ):
         is_well = asyncio.run(_everything(stage, form, seed))
     return 0 if is_well else 1
 

@@ -5,7 +5,7 @@ from ledger.fleet import Pace
 
 from .run import Form, play
 
-SMALL = Form(items=1_500, customers=40, rate=400, pace=Pace(kills=3, restarts=1, every=0.8), webs=1)
+SMALL = Form(items=1_500, customers=40, rate=400, pace=Pace(kills=3, restarts=1, every=0.8, ends=True), webs=1)
 
 
 async def test_every_item_is_there_once_after_kills_and_a_restart_of_the_database(stage: Stage) -> None:

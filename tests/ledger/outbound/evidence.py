@@ -18,7 +18,8 @@ left join outbox o on o.id = m.id
 where m.direction = 'outbound'
 """
 _UNKNOWN: Final = """
-select distinct body ->> 'id' from event_log where kind = 'message.status' and body ->> 'delivery_state' = 'unknown'
+select distinct body ->> 'message_id' from event_log
+where kind = 'message.status' and body ->> 'delivery_state' = 'unknown'
 """
 
 

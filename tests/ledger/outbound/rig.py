@@ -8,6 +8,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
+from datetime import timedelta
 from typing import Final
 
 import aiohttp
@@ -42,6 +43,7 @@ _SETTINGS: Final = {
     "INBOX_LOG_LEVEL": "warning",
 }
 _FASTEST: Final = 1_000
+_STATUS_WITHIN: Final = timedelta(seconds=6)
 
 _CONVERSATIONS: Final = """
 with person as (
@@ -66,7 +68,7 @@ with k as (insert into api_keys (id, name, digest, hint) values ($1::uuid, 'ledg
 insert into api_key_grants (id, api_key_id, permission_code) select gen_random_uuid(), id, 'messages.send' from k
 """
 
-# Who has not renewed a lease for some seconds is dead, no call takes 8 s, and a status comes within 6 s. What waits
+# Who has not renewed a lease for some seconds is dead, no call takes 8 s, and a status comes within $2. What waits
 # after a failure has waited. Rows that somebody holds at this moment are left for the next time.
 _LAPSE: Final = """
 with waiting as (
@@ -81,7 +83,7 @@ with waiting as (
   select id from outbox
   where state = 'wire' and ($1 or wire_at < now() - interval '8 s')
      or state = 'claimed' and ($1 or updated_at < now() - interval '8 s')
-     or state = 'unknown' and updated_at > now() - interval '15 s' and ($1 or updated_at < now() - interval '6 s')
+     or state = 'unknown' and updated_at > now() - interval '15 s' and ($1 or updated_at < now() - $2::interval)
      or state = 'queued' and not_before > now()
   for update skip locked
 ), moved as (
@@ -120,10 +122,20 @@ class OutboundRig(Rig):
 
     clients: Clients
 
-    def __init__(self, stage: Stage, plan: Plan, url: str, client: httpx.AsyncClient, ports: Sequence[int]) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        plan: Plan,
+        url: str,
+        client: httpx.AsyncClient,
+        ports: Sequence[int],
+        *,
+        status_within: timedelta,
+    ) -> None:
         """The emulated WhatsApp posts its webhooks to the first of the ports, which is that of the stage."""
         super().__init__(stage, url, client, ports, seed=plan.seed, settings=_SETTINGS)
         self.plan = plan
+        self._status_within = status_within
         self.emulator = Emulator(stage.graph_url, client)
         self.faults = Faults(self.emulator, plan)
         self.taken = Taken(self.emulator)
@@ -165,7 +177,7 @@ class OutboundRig(Rig):
         return str(answer.raise_for_status().json()["access_token"])
 
     async def lapse(self, *, everything: bool = False) -> None:
-        await self.done(_LAPSE, everything)
+        await self.done(_LAPSE, everything, self._status_within)
 
     async def tried(self) -> None:
         """Returns when every message has been on the wire once."""
@@ -208,12 +220,18 @@ class OutboundRig(Rig):
 
 
 @asynccontextmanager
-async def rigged(stage: Stage, plan: Plan, *, webs: int = 1) -> AsyncIterator[OutboundRig]:
-    """On a database of its own; whatever still runs in the end is killed."""
+async def rigged(
+    stage: Stage, plan: Plan, *, webs: int = 1, status_within: timedelta = _STATUS_WITHIN
+) -> AsyncIterator[OutboundRig]:
+    """On a database of its own; whatever still runs in the end is killed. A status comes within `status_within`."""
     with ExitStack() as stack:
         url = await asyncio.to_thread(stack.enter_context, stage.database())
-        async with httpx.AsyncClient(trust_env=False, timeout=30.0) as client, aiohttp.ClientSession() as session:
-            rig = OutboundRig(stage, plan, url, client, [stage.port, *(free_port() for _ in range(webs - 1))])
+        async with (
+            httpx.AsyncClient(trust_env=False, timeout=30.0) as client,
+            aiohttp.ClientSession() as session,
+        ):
+            ports = [stage.port, *(free_port() for _ in range(webs - 1))]
+            rig = OutboundRig(stage, plan, url, client, ports, status_within=status_within)
             try:
                 await rig.open(session)
                 yield rig

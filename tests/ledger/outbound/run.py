@@ -24,6 +24,7 @@ import msgspec
 from crash.stage import EMAIL, PASSWORD, Stage, staged
 from ledger.fleet import Pace, running
 from ledger.mutating import SOUND
+from warm import warmed
 
 from .books import Fault, Found
 from .mutants import MUTANTS
@@ -142,7 +143,11 @@ def main() -> int:
     seed = secrets.randbelow(2**32) if options.seed is None else options.seed
     form = LONG if options.long else SHORT
     _say(f"seed {seed}: {form.sends} sends, at least {form.pace.kills} kills and {form.pace.restarts} restarts")
-    with tempfile.TemporaryDirectory(prefix="inbox-ledger-") as folder, staged(Path(folder), chance=seed) as stage:
+    with (
+        tempfile.TemporaryDirectory(prefix="inbox-ledger-") as folder,
+        warmed() as warm,
+        staged(Path(folder), warm, chance=seed) as stage,
+    ):
         is_well = asyncio.run(_everything(stage, form, seed))
     return 0 if is_well else 1
 

@@ -17,7 +17,7 @@ from cachebox import LRUCache
 from inbox.adapters.cache.families import Families
 from inbox.adapters.cache.forgotten import Forgotten
 from inbox.adapters.cache.shared import EVERYTHING, Found, Keep, SharedTier, Wanted
-from inbox.domain.events import CacheStale, Resync, Signal
+from inbox.domain.signals import CacheStale, Resync, Signal
 from inbox.ports.cache import CacheStats, SharedStats
 from inbox.ports.events import Events
 

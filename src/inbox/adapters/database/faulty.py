@@ -11,13 +11,16 @@ from uuid import UUID
 
 from inbox.adapters.database.failpoints import Failpoints, Trail
 from inbox.domain.audit import AuditEntry
-from inbox.domain.bot import Profile
+from inbox.domain.bot_profile import Profile
 from inbox.domain.content import Content
-from inbox.domain.events import Event, Signal
-from inbox.domain.ids import AccountId, ConversationId, DeliveryId, MessageId
+from inbox.domain.conversations import HandoverReason
+from inbox.domain.events import Event, MessageCreated
+from inbox.domain.ids import AccountId, ConversationId, DeliveryId, MessageId, UserId
 from inbox.domain.outbound import Step
 from inbox.domain.outgoing import Sendable
+from inbox.domain.signals import Signal
 from inbox.domain.work import Lane, WorkKind
+from inbox.ports.bot import Bot, Charge, PastTurn, Reservation, StoredFile, TurnEnd
 from inbox.ports.database import Database, Deliveries, Outbox, Transaction, Work
 from inbox.ports.records import (
     Applied,
@@ -30,8 +33,9 @@ from inbox.ports.records import (
     NewMessage,
     Settlement,
     Target,
+    Unseen,
 )
-from inbox.ports.repositories import Bot, Messages
+from inbox.ports.repositories import Messages
 from inbox.ports.views import Backlog
 
 
@@ -47,6 +51,10 @@ class FaultyDatabase:
         self.operations = inner.operations
         self.archive = inner.archive
         self.retention = inner.retention
+        self.bot = inner.bot
+        self.knowledge = inner.knowledge
+        self.event_log = inner.event_log
+        self.tickets = inner.tickets
         self._inner = inner
         self._failpoints = failpoints
 
@@ -73,6 +81,7 @@ class FaultyTransaction:
         self.local_accounts = inner.local_accounts
         self.replays = inner.replays
         self.receipts, self.templates = inner.receipts, inner.templates
+        self.knowledge = inner.knowledge
         self._inner = inner
         self._trail = trail
 
@@ -110,19 +119,36 @@ class FaultyMessages:
         self._inner = inner
         self._trail = trail
 
-    async def queue(self, new: NewMessage, created: Event | None = None) -> bool:
+    async def queue(self, new: NewMessage, created: MessageCreated | None = None) -> bool:
         await self._trail.hit("tx.queue:before")
         is_prompt = await self._inner.queue(new, created)
         await self._trail.hit("tx.queue:after")
         return is_prompt
 
     async def add_failed(
-        self, new: NewMessage, created: Event | None = None, *, reason: str, error_code: int | None, error_message: str
+        self,
+        new: NewMessage,
+        created: MessageCreated | None = None,
+        *,
+        reason: str,
+        error_code: int | None,
+        error_message: str,
     ) -> None:
         await self._inner.add_failed(new, created, reason=reason, error_code=error_code, error_message=error_message)
 
     async def remember(self, key: IdempotencyKey, message_id: MessageId) -> MessageId | None:
         return await self._inner.remember(key, message_id)
+
+    async def unseen(
+        self,
+        account_id: AccountId,
+        conversation_id: ConversationId,
+        last_seen: MessageId | None,
+        *,
+        by: UserId | None,
+        limit: int,
+    ) -> Unseen | None:
+        return await self._inner.unseen(account_id, conversation_id, last_seen, by=by, limit=limit)
 
     async def content(self, account_id: AccountId, message_id: MessageId) -> Content | Sendable | None:
         return await self._inner.content(account_id, message_id)
@@ -146,8 +172,8 @@ class FaultyBot:
         self._inner = inner
         self._trail = trail
 
-    async def put_profile(self, profile: Profile) -> None:
-        await self._inner.put_profile(profile)
+    async def put_profile(self, profile: Profile, *, keeps_behaviour: bool = False) -> None:
+        await self._inner.put_profile(profile, keeps_behaviour=keeps_behaviour)
 
     async def open_turn(self, turn: BotTurn) -> BotTurn | None:
         await self._trail.hit("tx.open_turn:before")
@@ -155,19 +181,32 @@ class FaultyBot:
         await self._trail.hit("tx.open_turn:after")
         return opened
 
-    async def close_turn(
-        self,
-        turn: BotTurn,
-        state: str,
-        *,
-        reason: str | None = None,
-        answer: str | None = None,
-        model: str | None = None,
-        tokens: tuple[int, int] = (0, 0),
-    ) -> None:
+    async def close_turn(self, turn: BotTurn, end: TurnEnd) -> None:
         await self._trail.hit("tx.close_turn:before")
-        await self._inner.close_turn(turn, state, reason=reason, answer=answer, model=model, tokens=tokens)
+        await self._inner.close_turn(turn, end)
         await self._trail.hit("tx.close_turn:after")
+
+    async def summarise(self, turn: BotTurn, summary: str) -> ConversationId | None:
+        return await self._inner.summarise(turn, summary)
+
+    async def turns_about(
+        self, account_id: AccountId, conversation_id: ConversationId, message_ids: Sequence[MessageId]
+    ) -> list[PastTurn]:
+        return await self._inner.turns_about(account_id, conversation_id, message_ids)
+
+    async def last_handover(
+        self, account_id: AccountId, conversation_id: ConversationId, reasons: Sequence[HandoverReason]
+    ) -> datetime | None:
+        return await self._inner.last_handover(account_id, conversation_id, reasons)
+
+    async def files(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> list[StoredFile]:
+        return await self._inner.files(account_id, message_ids)
+
+    async def reserve(self, call: Reservation, *, contact: Charge, account: Charge) -> bool:
+        return await self._inner.reserve(call, contact=contact, account=account)
+
+    async def settle(self, call: Reservation, used: Charge) -> None:
+        await self._inner.settle(call, used)
 
 
 class FaultyDeliveries:

@@ -2,7 +2,8 @@
 
 A put that must not replace anything is one request for obstore, with the whole file in memory. So a file is streamed
 to a name of its own first and then moved to its key, which fails if the key is taken. What a killed process leaves
-behind lies below `STAGING` and belongs to nobody.
+behind lies below `STAGING` and belongs to nobody. In a bucket that is mostly an unfinished multipart upload, which no
+list shows: the bucket's own lifecycle rule removes it.
 """
 
 import asyncio
@@ -131,13 +132,16 @@ class ObstoreMediaStore:
             yield MediaBody(size=size, chunks=chunks)
 
     async def clear(self, age: timedelta) -> int:
-        removed = 0
+        before = datetime.now(UTC) - age
         async with _within(self._deadlines.put):
+            if self._folder is not None:
+                return await asyncio.to_thread(_clear, self._folder / STAGING, before)
+            removed = 0
             async for page in obstore.list(self._store, f"{STAGING}/"):
-                old = [found["path"] for found in page if found["last_modified"] < datetime.now(UTC) - age]
-                for path in old:
-                    await obstore.delete_async(self._store, path)
-                removed += len(old)
+                for path in [found["path"] for found in page if found["last_modified"] < before]:
+                    with suppress(FileNotFoundError):  # another process was faster
+                        await obstore.delete_async(self._store, path)
+                        removed += 1
         return removed
 
     async def delete(self, key: MediaKey) -> None:
@@ -151,7 +155,8 @@ class ObstoreMediaStore:
             await self._on_disk(staged)
             await obstore.rename_async(self._store, staged, str(key), overwrite=False)
         except BaseException as error:
-            await obstore.delete_async(self._store, staged)
+            with suppress(BaseError, OSError):  # moved after all, or for `clear`: what went wrong before counts
+                await obstore.delete_async(self._store, staged)
             if isinstance(error, AlreadyExistsError):
                 raise AlreadyStored from error
             raise
@@ -228,6 +233,22 @@ def _flush(paths: Sequence[Path]) -> None:
             os.fsync(opened)
         finally:
             os.close(opened)
+
+
+def _clear(folder: Path, before: datetime) -> int:
+    """As the system names them: obstore does not list what is being written."""
+    try:
+        with os.scandir(folder) as entries:
+            found = list(entries)
+    except FileNotFoundError:  # nothing was ever stored
+        return 0
+    removed = 0
+    for entry in found:
+        with suppress(FileNotFoundError):  # finished, or another process was faster
+            if entry.stat().st_mtime < before.timestamp():
+                Path(entry).unlink()
+                removed += 1
+    return removed
 
 
 @asynccontextmanager

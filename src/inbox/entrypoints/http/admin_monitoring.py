@@ -19,7 +19,7 @@ from inbox.ports.monitoring import DeliveryQueue, SendQueue
 from inbox.ports.views import Timestamp
 from inbox.services.monitoring import Monitoring
 
-_CIRCUIT: Final = PathParameter(schema_extra={"enum": ["gemini", "whatsapp", "supabase", "media"]})
+_CIRCUIT: Final = PathParameter(schema_extra={"enum": ["gemini", "openai", "whatsapp", "supabase", "media"]})
 
 Ratio = Annotated[float, Meta(ge=0, le=1)]
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from inbox.entrypoints.http.examples_knowledge import ARTICLE_ID
 from inbox.entrypoints.http.examples_values import (
     ACCOUNT,
     ANSWERED_AT,
@@ -18,6 +19,7 @@ from inbox.entrypoints.http.examples_values import (
     ROLE_OF_PERSON,
     Example,
 )
+from inbox.entrypoints.http.openapi_parts import problem_example
 
 _ME: Final = {
     "id": PERSON,
@@ -55,6 +57,8 @@ _CONVERSATION: Final = {
     "handed_over_at": None,
     "handover_reason": None,
     "free_entry_until": None,
+    "assignee_id": None,
+    "bot_mode": "off",
     "preferences": {"marketing_messages": "stop"},
 }
 _SENT: Final = {"status": "sent", "message_id": "wamid.INVENTED0002", "id": MESSAGE}
@@ -101,6 +105,14 @@ _ANSWER: Final = {
     "reply_to_message_id": "a3bb189e-8bf9-4c88-9f5a-3c1b2d4e5f01",
     "content": {"type": "text", "body": "Oui, de 9 h à 18 h.", "preview_url": False},
     "context": None,
+}
+MOVED: Final = {
+    **problem_example(409),
+    "detail": "conversation_moved",
+    "message": "The message was not sent: the conversation has moved on meanwhile.",
+    "next_step": "Read what came, then send it again if it still fits.",
+    "messages": [_ANSWER],
+    "has_more": False,
 }
 _CONTACT: Final = {
     "id": CONTACT,
@@ -154,6 +166,23 @@ _TOLD: Final = {
     "knowledge_base": "",
     "custom_fields": [_FIELD],
     "template_config": _PLAYBOOK,
+    "behaviour": {
+        "language": "fr",
+        "model": None,
+        "temperature": None,
+        "min_confidence": 0.6,
+        "reads_images": True,
+        "reads_voice": True,
+        "link_domains": ["atelier.example"],
+        "schedule": {
+            "answers": "outside_business_hours",
+            "time_zone": "Europe/Paris",
+            "business_hours": [{"day": 2, "opens": "09:00", "closes": "18:00"}],
+        },
+        "contact_budget": {"turns": 40, "tokens": None, "cost": None},
+        "account_budget": {"turns": None, "tokens": None, "cost": 5.0},
+        "auto_on": False,
+    },
 }
 _BOT_PROFILE: Final = {
     **_TOLD,
@@ -195,7 +224,33 @@ INBOX: Final[Mapping[str, Example]] = {
     "conversations.set_favorite": Example(request={"favorite": True}, answer={"status": "ok", "favorite": True}),
     "conversations.switch_bot": Example(
         request={"enabled": True},
-        answer={"status": "ok", "conversation": {**_CONVERSATION, "bot_enabled": True}},
+        answer={"status": "ok", "conversation": {**_CONVERSATION, "bot_enabled": True, "bot_mode": "auto"}},
+    ),
+    "conversation_bot.get_conversation": Example(
+        answer={
+            **_CONVERSATION,
+            "handed_over_at": AT,
+            "handover_reason": "customer_asked_human",
+            "contacts": {"display_name": "Marc D.", "whatsapp_number": NUMBER},
+            "handover_summary": "Le client veut savoir si son vélo est prêt. Rien ne lui a été promis.",
+        }
+    ),
+    "conversation_bot.get_suggestion": Example(
+        answer={
+            "suggestion": {
+                "id": "0192a1b2-3c4d-7e5f-8a6b-7c8d9e0f1a88",
+                "message_id": "a3bb189e-8bf9-4c88-9f5a-3c1b2d4e5f01",
+                "text": "Oui, nous sommes ouverts de 9 h à 18 h.",
+                "confidence": 0.9,
+                "model": "gemini-3.5-flash-lite",
+                "created_at": AT,
+                "sources": [{"article_id": ARTICLE_ID, "version": 2, "title": "Quels sont les horaires ?"}],
+            }
+        }
+    ),
+    "conversations.assign": Example(
+        request={"user_id": PERSON},
+        answer={"status": "ok", "conversation": {**_CONVERSATION, "assignee_id": PERSON}},
     ),
     "scheduled.list_scheduled": Example(
         answer=[
@@ -214,9 +269,14 @@ INBOX: Final[Mapping[str, Example]] = {
     ),
     "messages.list_messages": Example(answer=[_QUESTION, _ANSWER]),
     "messages.send": Example(
-        request={"conversation_id": CONVERSATION, "content": "Oui, de 9 h à 18 h.", "client_id": "bubble-1"},
+        request={
+            "conversation_id": CONVERSATION,
+            "content": "Oui, de 9 h à 18 h.",
+            "client_id": "bubble-1",
+            "expected_last_message_id": _QUESTION["id"],
+        },
         answer=_SENT,
-        others={202: _QUEUED},
+        others={202: _QUEUED, 409: MOVED},
     ),
     "reactions.react": Example(request={"emoji": "👍"}, answer=_SENT, others={202: _QUEUED}),
     "reactions.take_reaction_back": Example(answer=_SENT, others={202: _QUEUED}),
@@ -248,7 +308,7 @@ INBOX: Final[Mapping[str, Example]] = {
             "caption": "Le vélo bleu",
         },
         answer=_SENT,
-        others={202: _QUEUED},
+        others={202: _QUEUED, 409: MOVED},
     ),
     "shortcuts.send_interactive": Example(
         request={
@@ -258,7 +318,7 @@ INBOX: Final[Mapping[str, Example]] = {
             "buttons": [{"id": "mon", "title": "Lundi"}, {"id": "tue", "title": "Mardi"}],
         },
         answer=_SENT,
-        others={202: _QUEUED},
+        others={202: _QUEUED, 409: MOVED},
     ),
     "shortcuts.free_window": Example(
         answer={"is_free": True, "last_inbound_time": AT, "hours_elapsed": 1.5, "hours_remaining": 22.5}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from inbox.entrypoints.http.examples_inbox import MOVED
 from inbox.entrypoints.http.examples_values import ACCOUNT, AT, MESSAGE, Example
 
 TEMPLATE_ID: Final = "0192a1b2-3c4d-7e5f-8a6b-7c8d9e0f1a55"
@@ -92,6 +93,6 @@ TEMPLATES: Final[Mapping[str, Example]] = {
     "template_shortcuts.send_template": Example(
         request={"template_name": "velo_pret", "components": _VALUES},
         answer={"status": "sent", "message_id": "wamid.INVENTED0002", "id": MESSAGE},
-        others={202: {"status": "queued", "message_id": None, "id": MESSAGE}},
+        others={202: {"status": "queued", "message_id": None, "id": MESSAGE}, 409: MOVED},
     ),
 }

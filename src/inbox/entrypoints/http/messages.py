@@ -8,7 +8,7 @@ from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from inbox.domain.access import Actor, Permission
 from inbox.domain.content import MAX_TEXT, checked_text
@@ -30,9 +30,11 @@ from inbox.domain.upstream_errors import Refused, WhatsAppError, WhatsAppUnavail
 from inbox.entrypoints.http.answers import next_page
 from inbox.entrypoints.http.bodies import read
 from inbox.entrypoints.http.decisions import cancel
+from inbox.entrypoints.http.expecting import ExpectedLast, last_seen
 from inbox.entrypoints.http.parameters import id_in_body, object_id, page_limit, page_size, position
-from inbox.entrypoints.http.problems import SIGNED_IN, documented
+from inbox.entrypoints.http.problems import SEND_CONFLICT, SIGNED_IN, documented
 from inbox.entrypoints.http.scheduled import SendAt, later
+from inbox.entrypoints.http.unchanged import CONDITIONAL, NOT_MODIFIED, Validator
 from inbox.kit.paging import parse_time
 from inbox.ports.views import MessageItem, Outcome
 from inbox.services.conversations import Conversations
@@ -47,6 +49,8 @@ class SendMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`content` is a text, or any content by its `type`. `reply_to_message_id` is the message that it quotes.
 
     `client_id` is the idempotency key of front ends that set no header. `send_at` is a time in the next 28 days.
+    `expected_last_message_id` is the newest message of the thread that the sender saw, null for none: 409
+    `conversation_moved` if somebody else added another one behind it.
     """
 
     conversation_id: Annotated[str, Meta(extra_json_schema={"format": "uuid"})] | None = None
@@ -54,6 +58,7 @@ class SendMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     client_id: Annotated[str, Meta(max_length=MAX_KEY)] | None = None
     reply_to_message_id: Annotated[str, Meta(extra_json_schema={"format": "uuid"})] | None = None
     send_at: SendAt | None = None
+    expected_last_message_id: ExpectedLast = UNSET
 
 
 class SendAnswer(msgspec.Struct, frozen=True):
@@ -70,26 +75,30 @@ QUEUED: Final = ResponseSpec(SendAnswer, description="Stored and on its way.", g
 @get(
     "/messages/{conversation_id:str}",
     permission=Permission.MESSAGES_VIEW,
-    responses=documented(*SIGNED_IN, 404, 422),
+    dependencies=CONDITIONAL,
+    responses={**NOT_MODIFIED, **documented(*SIGNED_IN, 404, 422)},
 )
 @inject
 async def list_messages(
     conversation_id: FromPath[str],
     actor: NamedDependency[Actor],
     conversations: FromDishka[Conversations],
+    validator: NamedDependency[Validator],
     limit: Annotated[str | None, page_limit(default=100, most=500)] = None,
     before: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[list[MessageItem]]:
     """The newest messages, returned oldest to newest; `X-Next-Cursor` leads to older ones."""
     size = page_size(limit, default=100, most=500)
     found = ConversationId(object_id(conversation_id, ConversationNotFound))
+    if validator.since is not None and await conversations.is_thread_unchanged(actor, found, validator.since):
+        return validator.unchanged()
     rows = list(await conversations.messages_of(actor, found, limit=size + 1, before=position(before, "before")))
     headers = {}
     if len(rows) > size:
         rows = rows[-size:]
         at = parse_time(rows[0].timestamp, name="timestamp")
         headers = next_page(at, rows[0].id, {"limit": str(size)}, "before")
-    return Response(rows, headers=headers)
+    return validator.mark(Response(rows, headers=headers))
 
 
 @post(
@@ -99,7 +108,8 @@ async def list_messages(
     bodies=(SendMessage,),
     responses={
         202: QUEUED,
-        **documented(*SIGNED_IN, 400, 404, 409, 413, 422),
+        409: SEND_CONFLICT,
+        **documented(*SIGNED_IN, 400, 404, 413, 422),
     },
 )
 @inject
@@ -113,6 +123,11 @@ async def send(
 
     Outside of the customer service window only a template can be sent. With `send_at` the message waits until then:
     202 at once, whatever the window is now; at its time it needs an open one, and it counts as written then.
+
+    `expected_last_message_id` keeps two people from answering past each other. What counts is what `GET /messages`
+    shows, in its order, from anybody but the caller: the customer, colleagues, programs, the assistant; no reactions.
+    What WhatsApp delivers late and with an earlier time stands above the message that is named, and does not count.
+    After 409 `conversation_moved` nothing is stored and the idempotency key is as unused as before.
     """
     data = await read(request, SendMessage)
     if not data.conversation_id:
@@ -124,8 +139,15 @@ async def send(
     reply_to = None
     if data.reply_to_message_id is not None:
         reply_to = MessageId(id_in_body(data.reply_to_message_id, "body.reply_to_message_id"))
-    key, send_at = sent_once(request, data.client_id), later(data.send_at)
-    accepted = await outbound.accept(actor, found, content, key=key, reply_to=reply_to, send_at=send_at)
+    accepted = await outbound.accept(
+        actor,
+        found,
+        content,
+        key=sent_once(request, data.client_id),
+        reply_to=reply_to,
+        send_at=later(data.send_at),
+        last_seen=last_seen(data.expected_last_message_id),
+    )
     return await outcome_of(accepted, request, outbound, wait)
 
 

@@ -1,12 +1,13 @@
 """What every request passes: an id, safe headers, metrics; and how a bearer token becomes the caller."""
 
+import random
 import re
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
-from uuid import uuid4
 
 import structlog
+from dishka import AsyncContainer
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import MutableScopeHeaders
@@ -17,14 +18,19 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from inbox.domain.access import Actor
 from inbox.domain.errors import MissingToken
+from inbox.entrypoints.feed import Feed
+from inbox.entrypoints.http.origins import Origins, require_own_page
 from inbox.kit import tracing
 from inbox.kit.client_address import Network, client_address
 from inbox.kit.telemetry import Metrics
 from inbox.ports.identity import Identity
 from inbox.services.members import Members
+from inbox.services.tickets import EventTickets
 
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+SAFE: Final = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
+"""Headers of every answer, unless it has its own by these names."""
 BEGUN: Final = "begun"
 """In the state of a request: when it was begun, if that was before the middleware."""
 _REFUSED: Final = 400
@@ -39,8 +45,13 @@ def request_id(scope: Scope) -> str:
     state: dict[str, Any] = scope.setdefault("state", {})
     if "request_id" not in state:
         given = _header(scope, b"x-request-id")
-        state["request_id"] = given if _ID.fullmatch(given) else uuid4().hex[:16]
+        state["request_id"] = given if _ID.fullmatch(given) else _some_hex(8)
     return str(state["request_id"])
+
+
+def _some_hex(size: int) -> str:
+    """So many bytes for people to look for: no secret, so the system need not be asked, which costs far more."""
+    return random.randbytes(size).hex()  # noqa: S311
 
 
 def _header(scope: Scope, name: bytes) -> str:
@@ -54,8 +65,8 @@ async def add_headers(message: Message, scope: Scope) -> None:
         return
     headers = MutableScopeHeaders.from_message(message)
     headers["x-request-id"] = request_id(scope)
-    headers.setdefault("x-content-type-options", "nosniff")
-    headers.setdefault("cache-control", "no-store")
+    for name, value in SAFE.items():
+        headers.setdefault(name, value)
     if scope["type"] == ScopeType.HTTP and scope["method"] == "OPTIONS" and "allow" in headers:
         headers["allow"] = _allowed(scope)
 
@@ -167,7 +178,7 @@ def _template(scope: Scope, prefix: str) -> str:
 
 def _trace_id(scope: Scope) -> str:
     """That of whoever called, or one of its own: the lines of the log have an id also while nothing is traced."""
-    return tracing.trace_id(_header(scope, b"traceparent")) or uuid4().hex
+    return tracing.trace_id(_header(scope, b"traceparent")) or _some_hex(16)
 
 
 def _verb(scope: Scope) -> str:
@@ -196,15 +207,37 @@ async def authenticate(connection: ASGIConnection[Any, Any, Any, Any], route: Ba
     """
     if route.opt.get("permission") is None:
         return
+    connection.state.actor = await caller_of(connection, ticket=bool(route.opt.get("ticket")))
+
+
+async def caller_of(connection: ASGIConnection[Any, Any, Any, Any], *, ticket: bool) -> Actor:
+    """Whom the bearer token speaks for; with `ticket` also who is behind the one in the query.
+
+    Raises what `authenticate` raises, and `OriginRefused` for a ticket in the hands of another site's page.
+    """
+    container: AsyncContainer = connection.app.state.dishka_container
+    if not ticket:
+        return await _caller(connection, container)
+    feed: Feed = await container.get(Feed)
+    async with feed.opening():
+        return await _caller(connection, container, ticket=True)
+
+
+async def _caller(
+    connection: ASGIConnection[Any, Any, Any, Any], container: AsyncContainer, *, ticket: bool = False
+) -> Actor:
+    members: Members = await container.get(Members)
     given = connection.headers.getall("authorization", [])
+    tickets = connection.query_params.getall("ticket", []) if ticket else []
+    if not given and len(tickets) == 1:
+        require_own_page(connection, await container.get(Origins))
+        return await members.sign_in(await (await container.get(EventTickets)).use(tickets[0]))
     scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
         raise MissingToken
-    container = connection.app.state.dishka_container
     identity: Identity = await container.get(Identity)
-    members: Members = await container.get(Members)
-    connection.state.actor = await members.sign_in(await identity.authenticate(token))
+    return await members.sign_in(await identity.authenticate(token))
 
 
 async def signed_in(request: Request[Any, Any, Any]) -> Actor:

@@ -203,8 +203,8 @@ def _complete_answers(operation: Description, handler: HTTPRouteHandler, schemas
         if status == handler.status_code and kind is not bytes:
             answer["description"] = "What was asked for." if "GET" in handler.http_methods else MEANINGS[status]
         answer["headers"] = {name: header(name) for name in _headers_of(operation, status)}
-        if kind is NoneType:
-            del answer["content"]
+        if kind is NoneType or kind is None:
+            answer.pop("content", None)
             continue
         for content in answer["content"].values():
             # Bytes of any type have no schema (OpenAPI 3.1).
@@ -215,7 +215,7 @@ def _headers_of(operation: Description, status: int) -> Iterator[str]:
     yield "X-Request-ID"
     if any(parameter["name"] in _CURSORS for parameter in operation.get("parameters", ())):
         yield from ("X-Next-Cursor", "Link")
-    if PREFER in operation.get("parameters", ()):
+    if PREFER in operation.get("parameters", ()) and status < 400:  # noqa: PLR2004
         yield "Preference-Applied"
     if operation["operationId"] == "media.show_media" and status == 200:  # noqa: PLR2004
         yield "Content-Disposition"

@@ -92,6 +92,7 @@ TAGS: Final[Mapping[str, str]] = {
     "accounts": "WhatsApp numbers.",
     "conversations": "Threads with customers.",
     "messages": "What was said, files included.",
+    "events": "What changes, as it changes.",
     "contacts": "The address book of all accounts.",
     "assistant": "What the assistant knows of an account.",
     "administration": "The team, its rights, API keys, the audit trail and the running service.",
@@ -108,6 +109,9 @@ TAG_OF: Final[Mapping[str, str]] = {
     "shortcuts": "messages",
     "scheduled": "messages",
     "bot_profiles": "assistant",
+    "conversation_bot": "conversations",
+    "copilot": "conversations",
+    "knowledge": "assistant",
     "admin": "administration",
     "admin_monitoring": "administration",
     "admin_paces": "administration",
@@ -120,6 +124,7 @@ TAG_OF: Final[Mapping[str, str]] = {
     "templates": "accounts",
     "template_shortcuts": "messages",
     "monitoring": "health",
+    "presence": "conversations",
 }
 """By the file of the route, where it is not called like its tag."""
 

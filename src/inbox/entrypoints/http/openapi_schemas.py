@@ -10,7 +10,7 @@ import msgspec
 from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
-from inbox.domain.bot import TemplateConfig
+from inbox.domain.bot_profile import TemplateConfig
 from inbox.domain.bot_profiles import MAX_ITEMS, MAX_TEXT
 
 Schema = dict[str, Any]
@@ -111,7 +111,7 @@ def _as_written(schema: Schema) -> None:
     schema["required"] = [name for name, kind in properties.items() if name in required or "default" in kind]
     for kind in properties.values():
         default = kind.pop("default", None)
-        if default and isinstance(default, str):
+        if default and isinstance(default, str) and "$ref" not in kind:
             kind["const"] = default  # the word that this answer always has
     if not schema["required"]:
         del schema["required"]

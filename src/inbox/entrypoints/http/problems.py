@@ -17,8 +17,10 @@ from litestar.types import ExceptionHandlersMap
 
 from inbox.domain.errors import InboxError, Invalid, Kind
 from inbox.domain.failure_texts import explain
+from inbox.domain.sending_errors import ConversationMoved
 from inbox.entrypoints.http.languages import preferred
 from inbox.entrypoints.http.middleware import request_id
+from inbox.ports.views import MessageItem
 
 T = TypeVar("T")
 
@@ -80,6 +82,24 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     next_step: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class SendProblem(Problem, frozen=True, kw_only=True):
+    """Of a send. With `conversation_moved` the newest 20 `messages` of those that others added, oldest first.
+
+    Whoever may not read messages is shown none of them; `has_more` says that there are more than are shown.
+    """
+
+    messages: list[MessageItem] | msgspec.UnsetType = msgspec.UNSET
+    has_more: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+SEND_CONFLICT: Final = ResponseSpec(
+    SendProblem,
+    description="Contradicts what is stored; `conversation_moved` shows what the sender has not seen.",
+    media_type=MEDIA_TYPE,
+    generate_examples=False,
+)
+
+
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
     """What a route declares about its failures, for the OpenAPI description."""
     return {
@@ -129,7 +149,7 @@ def inbox_error(request: Request[Any, Any, Any], error: InboxError) -> Response[
     if status >= 500:  # noqa: PLR2004
         _log.warning("request_failed", code=error.code, status=status)
     errors = error.errors if isinstance(error, Invalid) else None
-    return answer(
+    response = answer(
         request,
         status,
         error.code,
@@ -138,6 +158,12 @@ def inbox_error(request: Request[Any, Any, Any], error: InboxError) -> Response[
         graph_code=getattr(error, "graph_code", None),
         headers=headers,
     )
+    if isinstance(error, ConversationMoved):
+        added = [one for one in error.added if isinstance(one, MessageItem)]
+        response.content = SendProblem(
+            **msgspec.structs.asdict(response.content), messages=added, has_more=error.has_more
+        )
+    return response
 
 
 def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:

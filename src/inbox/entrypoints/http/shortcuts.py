@@ -9,7 +9,7 @@ from dishka.integrations.litestar import FromDishka, inject
 from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from inbox.domain.access import Actor, Permission
 from inbox.domain.content import MAX_TEXT
@@ -19,16 +19,17 @@ from inbox.domain.ids import ConversationId
 from inbox.domain.outgoing import Sendable
 from inbox.domain.outgoing_files import Audio, Document, FileMessage, Image, Sticker, Video, Voice
 from inbox.domain.outgoing_interactive import Buttons, Interactive, ListMenu, ListSection, ReplyButton, TextHeader
+from inbox.entrypoints.http.expecting import ExpectedLast, last_seen
 from inbox.entrypoints.http.messages import QUEUED, SendAnswer, SendWait, outcome_of, sendable, sent_once
 from inbox.entrypoints.http.parameters import object_id, uuid_in
-from inbox.entrypoints.http.problems import SIGNED_IN, documented
+from inbox.entrypoints.http.problems import SEND_CONFLICT, SIGNED_IN, documented
 from inbox.entrypoints.http.scheduled import SendAt, later
 from inbox.kit.paging import format_time
 from inbox.ports.views import Timestamp
 from inbox.services.conversations import Conversations
 from inbox.services.outbound import Outbound
 
-_ANSWERS: Final = {202: QUEUED, **documented(*SIGNED_IN, 400, 404, 409, 413, 422)}
+_ANSWERS: Final = {202: QUEUED, 409: SEND_CONFLICT, **documented(*SIGNED_IN, 400, 404, 413, 422)}
 _FRESH: Final = QueryParameter(description="Taken and not needed: the answer is never remembered.")
 _NAMES: Final = {
     "body.body": "body.body_text",
@@ -57,6 +58,7 @@ class SendMedia(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     media_id: Annotated[str, Meta(max_length=200)]
     caption: Line | None = None
     send_at: SendAt | None = None
+    expected_last_message_id: ExpectedLast = UNSET
 
 
 class SendInteractive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,6 +73,7 @@ class SendInteractive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     sections: Annotated[tuple[ListSection, ...], Meta(max_length=10)] = ()
     button_text: Line | None = None
     send_at: SendAt | None = None
+    expected_last_message_id: ExpectedLast = UNSET
 
 
 class FreeWindow(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,7 +191,14 @@ async def _send(
     wait: float,
 ) -> Response[SendAnswer]:
     found = ConversationId(object_id(data.conversation_id, ConversationNotFound))
-    accepted = await outbound.accept(actor, found, content, key=sent_once(request), send_at=later(data.send_at))
+    accepted = await outbound.accept(
+        actor,
+        found,
+        content,
+        key=sent_once(request),
+        send_at=later(data.send_at),
+        last_seen=last_seen(data.expected_last_message_id),
+    )
     return await outcome_of(accepted, request, outbound, wait)
 
 

@@ -15,9 +15,10 @@ from inbox.domain.ids import ConversationId
 from inbox.domain.limits_template import MAX_COMPONENTS
 from inbox.domain.outgoing_template import Component, TemplateMessage
 from inbox.entrypoints.http.bodies import read
+from inbox.entrypoints.http.expecting import ExpectedLast, last_seen
 from inbox.entrypoints.http.messages import QUEUED, SendAnswer, SendWait, outcome_of, sendable, sent_once
 from inbox.entrypoints.http.parameters import object_id
-from inbox.entrypoints.http.problems import SIGNED_IN, documented
+from inbox.entrypoints.http.problems import SEND_CONFLICT, SIGNED_IN, documented
 from inbox.entrypoints.http.scheduled import SendAt, later
 from inbox.ports.templates import Components, TemplateRow
 from inbox.services.outbound import Outbound
@@ -37,6 +38,7 @@ class SendTemplate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     language_code: Annotated[str, Meta(max_length=_MOST_LANGUAGE)] = "fr"
     components: Annotated[tuple[Component, ...], Meta(max_length=MAX_COMPONENTS)] = ()
     send_at: SendAt | None = None
+    expected_last_message_id: ExpectedLast = UNSET
 
 
 class OfferedTemplate(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +88,7 @@ async def offered_templates(
     status_code=200,
     permission=Permission.MESSAGES_SEND,
     bodies=(SendTemplate,),
-    responses={202: QUEUED, **documented(*SIGNED_IN, 400, 404, 409, 413, 415, 422)},
+    responses={202: QUEUED, 409: SEND_CONFLICT, **documented(*SIGNED_IN, 400, 404, 413, 415, 422)},
 )
 @inject
 async def send_template(
@@ -105,7 +107,14 @@ async def send_template(
         error.errors = [{**one, "path": _NAMES.get(one["path"], one["path"])} for one in error.errors]
         raise
     found = ConversationId(object_id(conversation_id, ConversationNotFound))
-    accepted = await outbound.accept(actor, found, content, key=sent_once(request), send_at=later(data.send_at))
+    accepted = await outbound.accept(
+        actor,
+        found,
+        content,
+        key=sent_once(request),
+        send_at=later(data.send_at),
+        last_seen=last_seen(data.expected_last_message_id),
+    )
     return await outcome_of(accepted, request, outbound, wait)
 
 

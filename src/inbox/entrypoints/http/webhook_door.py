@@ -16,14 +16,18 @@ from dishka import AsyncContainer
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPResponseBodyEvent, HTTPResponseStartEvent, HTTPScope, Receive, Scope, Send
 
-from inbox.entrypoints.http.middleware import BEGUN, request_id
+from inbox.entrypoints.http.middleware import BEGUN, SAFE, request_id
 from inbox.entrypoints.http.problems import caught
 from inbox.entrypoints.http.webhook import PATH, REFUSED, take
 from inbox.kit.telemetry import Metrics
 from inbox.services.intake import Intake
 
 _RECEIVED: Final = b'{"status":"received"}'
-_HEADERS: Final = ((b"content-type", b"application/json"), (b"content-length", str(len(_RECEIVED)).encode()))
+_HEADERS: Final = (
+    (b"content-type", b"application/json"),
+    (b"content-length", str(len(_RECEIVED)).encode()),
+    *((name.encode(), value.encode()) for name, value in SAFE.items()),
+)
 
 _log = structlog.stdlib.get_logger("inbox.requests")
 
@@ -83,8 +87,8 @@ class WebhookDoor:
         return length if length is not None and length <= self._max_bytes else None
 
     async def _answer(self, scope: HTTPScope, send: Send, length: int, begun: float) -> None:
-        scope["path_template"] = PATH
-        start: HTTPResponseStartEvent = {"type": "http.response.start", "status": 200, "headers": list(_HEADERS)}
+        headers = [*_HEADERS, (b"x-request-id", request_id(scope).encode())]
+        start: HTTPResponseStartEvent = {"type": "http.response.start", "status": 200, "headers": headers}
         body: HTTPResponseBodyEvent = {"type": "http.response.body", "body": _RECEIVED, "more_body": False}
         await send(start)
         await send(body)

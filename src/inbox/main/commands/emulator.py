@@ -17,6 +17,11 @@ import rich_click as click
 @click.option(
     "--auth-port", type=click.IntRange(0, 65535), default=8103, show_default=True, help="Port of Supabase Auth."
 )
+@click.option(
+    "--openai-port",
+    type=click.IntRange(0, 65535),
+    help="Port of a model that speaks OpenAI's protocol; without it there is none.",
+)
 @click.option("--app-secret", default="emulator-app-secret", show_default=True, help="Signs webhooks.")
 @click.option("--access-token", default="EMULATOR-TOKEN", show_default=True, help="Opens every WABA.")
 @click.option("--gemini-key", default="emulator-key", show_default=True, help="The API key that Gemini takes.")
@@ -31,13 +36,14 @@ def emulator(  # noqa: PLR0913 - an option each
     graph_port: int,
     gemini_port: int,
     auth_port: int,
+    openai_port: int | None,
     app_secret: str,
     access_token: str,
     gemini_key: str,
     seed: int,
     ledgers: Path | None,
 ) -> None:
-    """Run the emulators alone: Meta's Graph API, Gemini and Supabase Auth, to develop without any of their accounts.
+    """Run the emulators alone: Meta's Graph API, models and Supabase Auth, to develop without any of their accounts.
 
     Each has a control API under /_emu: accounts, customers, messages, faults, clock, and a ledger of all it got and
     delivered. Stops on SIGTERM or Ctrl-C.
@@ -57,6 +63,7 @@ def emulator(  # noqa: PLR0913 - an option each
         supabase_keys=("sb_publishable_emulator", "sb_secret_emulator"),
         seed=seed,
         ports=(graph_port, gemini_port, auth_port),
+        openai_port=openai_port,
         host=host,
         ledgers=ledgers,
     )
@@ -65,6 +72,10 @@ def emulator(  # noqa: PLR0913 - an option each
         async with emulating(plan) as running:
             click.echo(f"Graph API      INBOX_WHATSAPP_GRAPH_URL={running.graph_api.url}  control: /_emu")
             click.echo(f"Gemini         INBOX_GEMINI_URL={running.gemini.url}  INBOX_GEMINI_API_KEY={gemini_key}")
+            if running.openai is not None:
+                click.echo(
+                    f"OpenAI         INBOX_OPENAI_URL={running.openai.url}/v1  INBOX_OPENAI_MODEL=emulated-large"
+                )
             click.echo(f"Supabase Auth  INBOX_SUPABASE_URL={running.supabase_auth.url}")
             await stopped_by_signals().wait()
 

@@ -11,18 +11,20 @@ from typing import Final
 import msgspec
 
 from inbox.adapters.identity.passwords import Passwords
-from inbox.domain import bot
 from inbox.domain.access import Subject
 from inbox.domain.accounts import NewAccount
+from inbox.domain.bot_profile import Faq, Offer, Profile, TemplateConfig
 from inbox.domain.ids import AccountId, UserId, uuid7
 from inbox.emulators.graph_api.config import Behaviour
 from inbox.main import migrating, serve
 from inbox.main.administrators import add_person
+from inbox.main.bot_settings import Bot
 from inbox.main.demo.client import Browser
 from inbox.main.emulators import Emulators, Plan, emulating
+from inbox.main.llm_settings import Gemini
 from inbox.main.runtime import prepared
 from inbox.main.secret import Secret
-from inbox.main.settings import Bot, Data, Gemini, Http, Settings, WhatsApp
+from inbox.main.settings import Data, Http, Settings, WhatsApp
 from inbox.ports.database import Database
 
 QUICK: Final = Behaviour(
@@ -130,16 +132,16 @@ async def _add_accounts(database: Database, graph: Browser, plan: Plan) -> tuple
     return tuple(accounts)
 
 
-def _profile(account: DemoAccount) -> bot.Profile:
-    return bot.Profile(
+def _profile(account: DemoAccount) -> Profile:
+    return Profile(
         account_id=account.id,
         business_name=account.name,
         description="Réparation et vente de vélos",
         address="12 rue des Exemples",
         hours="Mar-Sam 9h-18h",
-        template_config=bot.TemplateConfig(
-            faq=[bot.Faq(question="Faites-vous les vélos électriques ?", answer="Oui, toutes marques.")],
-            offers=[bot.Offer(category="Révision", content="Révision complète sur devis, 48 h")],
+        template_config=TemplateConfig(
+            faq=[Faq(question="Faites-vous les vélos électriques ?", answer="Oui, toutes marques.")],
+            offers=[Offer(category="Révision", content="Révision complète sur devis, 48 h")],
         ),
     )
 

@@ -14,15 +14,15 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from inbox.adapters.database.postgres import audit, event_log
+from inbox.adapters.database.postgres import audit, event_log, statuses
 from inbox.adapters.database.postgres.engine import autocommit, database_errors, repeated
 from inbox.adapters.database.postgres.times import timed
 from inbox.domain.absence import CANARIES, SILENT_FOR, Evidence, is_absent
 from inbox.domain.audit import Action, AuditEntry
-from inbox.domain.events import Event, WorkWaiting
-from inbox.domain.ids import AccountId, ConversationId
-from inbox.domain.outbound import PUBLIC, WINDOW_MARGIN, State, Step, after
+from inbox.domain.ids import AccountId
+from inbox.domain.outbound import WINDOW_MARGIN, State, Step, after
 from inbox.domain.pacing import Priority
+from inbox.domain.signals import LogGrew, WorkWaiting
 from inbox.domain.work import WorkKind
 from inbox.ports.events import Events
 
@@ -117,7 +117,7 @@ class Absences:
             if row.id in proven:
                 sent += await repeated(partial(self._resend, row.id, row.conversation_id, now))
         if sent:
-            self._events.publish(WorkWaiting(WorkKind.SEND))
+            self._events.publish(WorkWaiting(WorkKind.SEND), LogGrew())
         return sent
 
     async def _resend(self, message_id: UUID, conversation_id: UUID, now: datetime | None) -> int:
@@ -131,7 +131,7 @@ class Absences:
                     await connection.execute(_LANE, scope)
                     await connection.execute(_RESEND, scope)
                     await audit.write(connection, [_written(row)])
-                    await event_log.record(connection, [_queued(row)])
+                    await event_log.record(connection, [statuses.moved_on(row, State.QUEUED)])
         return len(proven)
 
 
@@ -160,13 +160,4 @@ def _written(row: Row[Any]) -> AuditEntry:
         target=str(row.id),
         account_id=AccountId(row.account_id),
         details={"silent_seconds": int(row.silent_for.total_seconds()), "canaries": row.canaries},
-    )
-
-
-def _queued(row: Row[Any]) -> Event:
-    return Event(
-        account_id=AccountId(row.account_id),
-        conversation_id=ConversationId(row.conversation_id),
-        kind="message.status",
-        body={"id": str(row.id), "status": PUBLIC[State.QUEUED].value, "delivery_state": State.QUEUED.value},
     )

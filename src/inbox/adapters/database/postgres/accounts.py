@@ -7,10 +7,11 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inbox.adapters.database.postgres import paces
+from inbox.adapters.database.postgres import own_secrets, paces
 from inbox.adapters.database.postgres.engine import database_errors
 from inbox.domain.accounts import Account, AccountChange, Channel, NewAccount
 from inbox.domain.errors import AccountNotFound
+from inbox.domain.events import AccountResumed, AccountStep, AccountUpdated, Event
 from inbox.domain.ids import AccountId
 from inbox.kit.sealing import Sealer
 
@@ -36,12 +37,15 @@ returning id
 """)
 
 _OVERWRITE: Final = text("""
-update whatsapp_accounts
-set phone_number = coalesce(:phone_number, phone_number), phone_number_id = :phone_number_id,
-    waba_id = coalesce(:waba_id, waba_id), access_token_sealed = :access_token_sealed,
+update whatsapp_accounts a
+set phone_number = coalesce(:phone_number, a.phone_number), phone_number_id = :phone_number_id,
+    waba_id = coalesce(:waba_id, a.waba_id), access_token_sealed = :access_token_sealed,
     verify_token_sealed = :verify_token_sealed, verify_token_digest = :verify_token_digest,
     paused_at = null, paused_reason = null
-where id = :id
+from whatsapp_accounts was
+where a.id = :id and was.id = a.id
+returning was.paused_at is not null as is_resumed,
+          (a.phone_number, a.phone_number_id) is distinct from (was.phone_number, was.phone_number_id) as is_changed
 """)
 
 _COLUMNS: Final = (
@@ -84,9 +88,11 @@ _CHANNEL: Final = text("select phone_number_id, access_token_sealed, waba_id fro
 
 
 class PostgresAccounts:
-    def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
+    def __init__(self, connection: AsyncConnection, sealer: Sealer, events: list[Event]) -> None:
+        """`events` are those that the transaction records."""
         self._connection = connection
         self._sealer = sealer
+        self._events = events
 
     async def add(self, account_id: AccountId, new: NewAccount) -> None:
         """An empty token is stored as none."""
@@ -106,8 +112,16 @@ class PostgresAccounts:
         claim = {"id": account_id, "name": new.name, "slug": new.slug, "phone_number_id": new.phone_number_id}
         with database_errors():
             stored: UUID = (await self._connection.execute(_CLAIM_SLUG, claim)).scalar_one()
-            await self._connection.execute(_OVERWRITE, self._values(stored, new))
-        return AccountId(stored)
+            realm = await own_secrets.realm(self._connection, stored)
+            row = (await self._connection.execute(_OVERWRITE, self._values(stored, new))).one()
+            await own_secrets.carry_over(self._connection, stored, realm)
+        found = AccountId(stored)
+        if found == account_id or row.is_changed:
+            step = AccountStep.CREATED if found == account_id else AccountStep.CHANGED
+            self._events.append(AccountUpdated(account_id=found, change=step))
+        if row.is_resumed:
+            self._events.append(AccountResumed(account_id=found))
+        return found
 
     async def get(self, account_id: AccountId) -> Account | None:
         row = (await self._connection.execute(_GET, {"id": account_id})).one_or_none()
@@ -128,9 +142,11 @@ class PostgresAccounts:
                 if column == VERIFY_TOKEN:
                     named["verify_token_digest"] = self._digest(secret)
         values = {**dict.fromkeys(_WRITTEN), **named, "id": account_id, "named": list(named)}
+        realm = await own_secrets.realm(self._connection, account_id) if "waba_id" in named else ""
         with database_errors():
             if (await self._connection.execute(_CHANGE, values)).one_or_none() is None:
                 raise AccountNotFound
+            await own_secrets.carry_over(self._connection, account_id, realm)
 
     async def remove(self, account_id: AccountId) -> bool:
         if (await self._connection.execute(_IS_USED, {"id": account_id})).scalar_one():
@@ -140,6 +156,7 @@ class PostgresAccounts:
         return True
 
     async def set_ceiling(self, account_id: AccountId, ceiling: float) -> float:
+        self._events.append(AccountUpdated(account_id=account_id, change=AccountStep.LIMITS))
         return await paces.set_ceiling(self._connection, account_id, ceiling)
 
     async def channel(self, account_id: AccountId) -> Channel:

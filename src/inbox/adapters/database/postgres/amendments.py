@@ -17,12 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from inbox.domain import outgoing
 from inbox.domain.contacts import Address
 from inbox.domain.content import REVOKED_PREVIEW, Content, Media, MediaKind, Other, message_type, preview
-from inbox.domain.events import Event
-from inbox.domain.ids import AccountId, ConversationId
+from inbox.domain.events import Event, MessageStep, MessageUpdated
+from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.domain.inbound import Amendment
 from inbox.domain.outgoing import Sendable
 from inbox.domain.outgoing_files import Document, File
-from inbox.kit.paging import format_time
 
 Target: TypeAlias = tuple[UUID, str]
 """Account and wamid of the message that is meant."""
@@ -74,7 +73,7 @@ from unnest(cast(:ids as uuid[]), cast(:contents as text[]), cast(:texts as text
 where m.id = u.id
   and (m.content, m.content_text, m.amended_at, m.revoked_at)
       is distinct from (u.content::jsonb, u.content_text, u.amended_at, u.revoked_at)
-returning m.id, m.amended_at, m.revoked_at
+returning m.id, m.revoked_at is not null as is_revoked
 """)
 
 _FOLLOW: Final = text("update message_amendments set contact_id = :winner where contact_id = :loser")
@@ -229,14 +228,10 @@ def _filename(content: Content | Sendable | None) -> str | None:
             return None
 
 
-def _told(place: Row[Any], row: Row[Any]) -> Event:
-    return Event(
+def _told(place: Row[Any], row: Row[Any]) -> MessageUpdated:
+    return MessageUpdated(
         account_id=AccountId(place.account_id),
         conversation_id=ConversationId(place.conversation_id),
-        kind="message.updated",
-        body={
-            "id": str(row.id),
-            "edited_at": row.amended_at and format_time(row.amended_at),
-            "revoked_at": row.revoked_at and format_time(row.revoked_at),
-        },
+        message_id=MessageId(row.id),
+        change=MessageStep.REVOKED if row.is_revoked else MessageStep.EDITED,
     )

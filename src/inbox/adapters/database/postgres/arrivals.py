@@ -17,7 +17,6 @@ from inbox.adapters.database.postgres.lanes import ENQUEUE_TIMERS
 from inbox.adapters.database.postgres.windows import REFUSED_AT
 from inbox.domain.content import Call, Media, message_type, opens_window, preview, rank
 from inbox.domain.conversations import WINDOW
-from inbox.domain.ids import uuid7
 from inbox.domain.inbound import InboundMessage, Source, Surroundings
 from inbox.domain.messages import FROM_META, Status
 from inbox.domain.work import WorkKind
@@ -30,26 +29,6 @@ _KNOWN: Final = text("""
 select m.wa_message_id, a.phone_number_id, m.content_rank, m."timestamp"
 from messages m join whatsapp_accounts a on a.id = m.account_id
 where m.wa_message_id = any(cast(:wamids as text[]))
-""")
-
-_LOCK: Final = text("""
-select c.id, c.account_id, c.contact_id, c.client_number
-from unnest(cast(:accounts as uuid[]), cast(:contacts as uuid[])) u(account_id, contact_id)
-join conversations c on c.contact_id = u.contact_id and c.account_id = u.account_id
-order by c.id for no key update of c
-""")
-
-# Old rows may have no contact: they get theirs.
-_MAKE: Final = text("""
-insert into conversations (id, contact_id, account_id, client_number, updated_at)
-select u.id, u.contact_id, u.account_id, u.number, u.newest
-from unnest(cast(:ids as uuid[]), cast(:contacts as uuid[]), cast(:accounts as uuid[]), cast(:numbers as text[]),
-            cast(:newest as timestamptz[]))
-  u(id, contact_id, account_id, number, newest)
-order by u.account_id, u.number
-on conflict (account_id, client_number)
-do update set contact_id = coalesce(conversations.contact_id, excluded.contact_id)
-returning id, account_id, client_number
 """)
 
 # The conversations are locked: `created_at` of their messages follows the order of commits. `now()` would be the start
@@ -98,14 +77,17 @@ with u as (
   set "timestamp" = least(m."timestamp", h.at), context = coalesce(m.context, h.context::jsonb),
       reply_to_wamid = coalesce(m.reply_to_wamid, h.reply_to)
   from held h where m.id = h.stored and not h.is_better
+  returning h.id, m.id as stored
+), replaced as (
+  update messages m
+  set content = h.content::jsonb, content_text = h.content_text, message_type = h.message_type, media_id = h.media_id,
+      media_mime_type = h.mime_type, media_filename = h.filename, content_rank = h.rank,
+      reply_to_wamid = coalesce(h.reply_to, m.reply_to_wamid), context = coalesce(h.context::jsonb, m.context),
+      "timestamp" = least(m."timestamp", h.at), original_content = null, amended_at = null, revoked_at = null
+  from held h where m.id = h.stored and h.is_better
+  returning h.id, m.id as stored
 )
-update messages m
-set content = h.content::jsonb, content_text = h.content_text, message_type = h.message_type, media_id = h.media_id,
-    media_mime_type = h.mime_type, media_filename = h.filename, content_rank = h.rank,
-    reply_to_wamid = coalesce(h.reply_to, m.reply_to_wamid), context = coalesce(h.context::jsonb, m.context),
-    "timestamp" = least(m."timestamp", h.at), original_content = null, amended_at = null, revoked_at = null
-from held h where m.id = h.stored and h.is_better
-returning h.id, m.id as stored
+select id, stored, true as is_better from replaced union all select id, stored, false from completed
 """)
 
 # Whoever wrote before WhatsApp said that the window is closed did not open it.
@@ -119,8 +101,11 @@ set unread_count = c.unread_count + u.unread, updated_at = greatest(c.updated_at
 from unnest(cast(:ids as uuid[]), cast(:unread as int[]), cast(:echoes as int[]), cast(:newest as timestamptz[]),
             cast(:news as timestamptz[]), cast(:opened as timestamptz[]))
   u(id, unread, echoes, newest, news, opened)
+join conversations was on was.id = u.id
 where c.id = u.id
-returning c.id, c.account_id, c.unread_count, c.updated_at, c.window_expires_at, c.bot_enabled
+returning c.id, c.account_id, c.bot_enabled or c.bot_suggests as has_bot,
+          (c.unread_count, c.updated_at, c.status, c.window_expires_at)
+          is distinct from (was.unread_count, was.updated_at, was.status, was.window_expires_at) as is_moved
 """).bindparams(window=WINDOW)  # noqa: S608 - constants of ours
 
 _FILES: Final = text("""
@@ -131,7 +116,7 @@ order by u.id
 on conflict do nothing
 """)
 
-_PAST: Final = {**{word: status.value for word, status in FROM_META.items()}, "error": Status.FAILED.value}
+_PAST: Final = {**FROM_META, "error": Status.FAILED}
 
 
 _LIVE: Final = frozenset({Source.CUSTOMER, Source.PHONE})
@@ -173,12 +158,16 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fresh(msgspec.Struct, kw_only=True):
-    """What an arrival left: the id of the stored message, in the conversation `owner`."""
+    """What an arrival left: the id of the stored message, in the conversation `owner`.
+
+    If neither is true it added to a message that stays what it is.
+    """
 
     arrival: Arrival
     owner: UUID
     stored: UUID
     is_new: bool
+    is_better: bool = False
 
 
 class Thread(msgspec.Struct, kw_only=True):
@@ -237,61 +226,30 @@ def _joined(known: Arrival, received: Received) -> Arrival:
     )
 
 
-async def conversations(
-    connection: AsyncConnection,
-    arrivals: Sequence[Arrival],
-    contacts: Sequence[UUID],
-    numbers: Mapping[UUID, str],
-) -> list[UUID]:
-    """The conversation of each arrival with its contact, made where there is none, locked."""
-    newest: dict[tuple[UUID, UUID], datetime] = {}
-    for arrival, contact in zip(arrivals, contacts, strict=True):
-        pair = (arrival.account_id, contact)
-        newest[pair] = max(newest.get(pair, arrival.latest), arrival.latest)
-    scope = {"accounts": [account for account, _ in newest], "contacts": [contact for _, contact in newest]}
-    found: dict[tuple[UUID, UUID], UUID] = {}
-    for row in (await connection.execute(_LOCK, scope)).all():
-        pair = (row.account_id, row.contact_id)
-        if pair not in found or row.client_number == numbers[row.contact_id]:
-            found[pair] = row.id
-    missing = {pair: at for pair, at in newest.items() if pair not in found}
-    if missing:
-        columns = {
-            "ids": [uuid7() for _ in missing],
-            "contacts": [contact for _, contact in missing],
-            "accounts": [account for account, _ in missing],
-            "numbers": [numbers[contact] for _, contact in missing],
-            "newest": list(missing.values()),
-        }
-        rows = (await connection.execute(_MAKE, columns)).all()
-        made = {(row.account_id, row.client_number): row.id for row in rows}
-        found |= {pair: made[pair[0], numbers[pair[1]]] for pair in missing}
-    return [found[arrival.account_id, contact] for arrival, contact in zip(arrivals, contacts, strict=True)]
-
-
 async def store(connection: AsyncConnection, arrivals: Sequence[Arrival], owners: Sequence[UUID]) -> list[Fresh]:
-    """What was new, or better than what was stored, in the order of arrival. `owners` are the conversations."""
+    """What was new, or added to what was stored, in the order of arrival. `owners` are the conversations."""
     columns = _columns(arrivals)
     past = [arrival.received.id for arrival in arrivals if arrival.message.source not in _LIVE]
     values = {
         **columns,
         "conversations": list(owners),
-        "statuses": [_status(arrival.message) for arrival in arrivals],
+        "statuses": [status_of(arrival.message).value for arrival in arrivals],
         "past": past,
     }
     new = set((await connection.execute(_MESSAGES, values)).scalars())
-    replaced: dict[UUID, UUID] = {}
+    replaced: dict[UUID, Row[Any]] = {}
     if len(new) < len(arrivals):
         rest = [arrival for arrival in arrivals if arrival.received.id not in new]
         rows = (await connection.execute(_REPLACE, _columns(rest))).all()
-        replaced = {row.id: row.stored for row in rows}
+        replaced = {row.id: row for row in rows}
     fresh = []
     for arrival, owner in zip(arrivals, owners, strict=True):
         own = arrival.received.id
         if own in new:
             fresh.append(Fresh(arrival=arrival, owner=owner, stored=own, is_new=True))
-        elif own in replaced:
-            fresh.append(Fresh(arrival=arrival, owner=owner, stored=replaced[own], is_new=False))
+        elif (row := replaced.get(own)) is not None:
+            one = Fresh(arrival=arrival, owner=owner, stored=row.stored, is_new=False, is_better=row.is_better)
+            fresh.append(one)
     return fresh
 
 
@@ -346,6 +304,7 @@ async def fetch_files(connection: AsyncConnection, fresh: Iterable[Fresh], now: 
         "account_ids": accounts,
         "traces": [one.arrival.received.traceparent for one, _ in wanted],
         "due_in": timedelta(),
+        "at_most": timedelta(),
     }
     await connection.execute(ENQUEUE_TIMERS, lanes)
     return True
@@ -375,11 +334,11 @@ def _context(surroundings: Surroundings) -> str | None:
     return None if surroundings == _BARE else _encode(surroundings).decode()
 
 
-def _status(message: InboundMessage) -> str:
+def status_of(message: InboundMessage) -> Status:
     """Meta's word counts for what the business wrote in the past; `sent` if it is none of ours."""
     if message.source.is_inbound:
-        return Status.RECEIVED.value
-    return _PAST.get((message.status or "").lower(), Status.SENT.value)
+        return Status.RECEIVED
+    return _PAST.get((message.status or "").lower(), Status.SENT)
 
 
 def _expires(message: InboundMessage, now: datetime) -> datetime:

@@ -8,12 +8,13 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inbox.adapters.database.postgres import identity_rows
+from inbox.adapters.database.postgres import identity_rows, threads
 from inbox.adapters.database.postgres.engine import database_errors
 from inbox.adapters.database.postgres.identity_rows import Naming
 from inbox.adapters.database.postgres.times import shown
 from inbox.domain.contacts import ContactChange, digits_of, phone_key
 from inbox.domain.errors import ContactInUse, ContactNotFound, WhatsAppNumberTaken
+from inbox.domain.events import ContactStep, ContactUpdated, Event
 from inbox.domain.ids import ContactId
 from inbox.ports.views import ContactItem, PreferenceItem
 
@@ -92,8 +93,10 @@ _REMOVE: Final = text("delete from contacts where id = :id returning id")
 
 
 class PostgresContacts:
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, events: list[Event]) -> None:
+        """`events` are those that the transaction records."""
         self._connection = connection
+        self._events = events
 
     async def add(self, contact_id: ContactId, number: str, display_name: str | None) -> ContactItem:
         """Raises `WhatsAppNumberTaken`."""
@@ -101,11 +104,14 @@ class PostgresContacts:
         with database_errors():
             owner = await self._claim(contact_id, number)
             if owner == contact_id:
+                self._tell(contact_id, ContactStep.CREATED)
                 return item_of((await self._connection.execute(_ADD, values)).one())
             listed = {"id": owner, "number": None, "name": display_name}
             row = (await self._connection.execute(_LIST, listed)).one_or_none()
         if row is None:
             raise WhatsAppNumberTaken
+        self._tell(row.id, ContactStep.CREATED)
+        self._events += await threads.renamed(self._connection, {row.id})
         return item_of(row)
 
     async def change(self, contact_id: ContactId, change: ContactChange) -> ContactItem:
@@ -125,6 +131,9 @@ class PostgresContacts:
             row = (await self._connection.execute(_CHANGE, values)).one_or_none()
         if row is None:
             raise ContactNotFound
+        self._tell(row.id, ContactStep.CHANGED)
+        if values["is_named"]:  # another number than before has nobody with conversations
+            self._events += await threads.renamed(self._connection, {row.id})
         return item_of(row)
 
     async def remove(self, contact_id: ContactId) -> None:
@@ -133,6 +142,10 @@ class PostgresContacts:
             removed = (await self._connection.execute(_REMOVE, {"id": contact_id})).one_or_none()
         if removed is None:
             raise ContactNotFound
+        self._tell(contact_id, ContactStep.DELETED)
+
+    def _tell(self, contact_id: UUID, step: ContactStep) -> None:
+        self._events.append(ContactUpdated(contact_id=ContactId(contact_id), change=step))
 
     async def _claim(self, contact_id: UUID, number: str) -> UUID:
         """Whose the number is: that of `contact_id` if nobody had it."""

@@ -9,32 +9,50 @@ import msgspec
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inbox.adapters.database.postgres import identities
+from inbox.adapters.database.postgres import identities, threads, windows
 from inbox.adapters.database.postgres.engine import database_errors
 from inbox.adapters.database.postgres.identities import Sighting
 from inbox.adapters.database.postgres.own_secrets import PORTFOLIO
+from inbox.adapters.database.postgres.reading import AnyRow
 from inbox.adapters.database.postgres.times import shown
 from inbox.domain.access import Reach
+from inbox.domain.bot import Mode
 from inbox.domain.contacts import Address
 from inbox.domain.conversations import Conversation
 from inbox.domain.errors import ConversationNotFound
-from inbox.domain.ids import AccountId, ConversationId, uuid7
-from inbox.ports.views import ConversationRow
+from inbox.domain.events import Cause, Event
+from inbox.domain.ids import AccountId, ConversationId, UserId, uuid7
+from inbox.ports.views import ContactName, ConversationItem, ConversationRow
 
 ROW_COLUMNS: Final = f"""c.id, c.contact_id, c.account_id, c.client_number, c.is_group, c.is_favorite, c.unread_count,
        c.status, {shown("c.updated_at")} as updated_at, c.bot_enabled,
        {shown("c.bot_last_reply_at")} as bot_last_reply_at, {shown("c.window_expires_at")} as window_expires_at,
        {shown("c.handed_over_at")} as handed_over_at, c.handover_reason,
-       {shown("c.free_entry_until")} as free_entry_until,
+       {shown("c.free_entry_until")} as free_entry_until, c.assignee_id,
+       case when c.bot_enabled then 'auto' when c.bot_suggests then 'suggest' else 'off' end as bot_mode,
        (select jsonb_object_agg(p.category, p.value)::text from contact_preferences p
         where p.account_id = c.account_id and p.contact_id = c.contact_id) as preferences"""  # noqa: S608 - of ours
 """Of `conversations c`, in the order of the fields of `ConversationRow`; `row_of` reads them."""
 
-_LOCK: Final = text("""
+LINES: Final = f"""
+select {ROW_COLUMNS}, contact.display_name, contact.whatsapp_number
+from conversations c left join contacts contact on contact.id = c.contact_id"""  # noqa: S608 - column names of ours
+"""Lines of the list; `line_of` reads them."""
+
+_HELD: Final = """
 select id, account_id, contact_id, client_number, unread_count, bot_enabled, epoch, last_inbound_at, window_expires_at,
-       handed_over_at, handover_reason
+       handed_over_at, handover_reason, assignee_id, assigned_at, bot_suggests
 from conversations where id = :id and account_id = :account_id for update
-""")
+"""
+_LOCK: Final = text(_HELD)
+
+# A lane that somebody made while this waited for the conversation is not seen: nobody holds a new one for long.
+_LOCK_WITH_LANE: Final = text(f"""
+with held as materialized ({_HELD}), lane as materialized (
+  select key from lanes where kind = 'send' and key = (select id::text from held) for update
+)
+select held.* from held left join lane on true
+""")  # noqa: S608 - constants of ours
 
 _FIND: Final = text("select id from conversations where account_id = :account_id and client_number = :key")
 
@@ -63,7 +81,16 @@ where c.id = :id and c.account_id = :account_id
 
 _SWITCH: Final = text(f"""
 update conversations c
-set bot_enabled = :enabled, epoch = c.epoch + 1, handed_over_at = null, handover_reason = null
+set bot_enabled = :enabled, bot_suggests = :suggests, epoch = c.epoch + 1, handed_over_at = null,
+    handover_reason = null
+where c.id = :id and c.account_id = :account_id
+returning {ROW_COLUMNS}
+""")  # noqa: S608 - column names of ours
+
+_ASSIGN: Final = text(f"""
+update conversations c
+set assignee_id = cast(:assignee_id as uuid), assigned_at = case when :takes_over then cast(:now as timestamptz) end,
+    epoch = c.epoch + cast(:takes_over as int)
 where c.id = :id and c.account_id = :account_id
 returning {ROW_COLUMNS}
 """)  # noqa: S608 - column names of ours
@@ -98,13 +125,23 @@ _PREFERENCES: Final = msgspec.json.Decoder(dict[str, str])
 class PostgresConversations:
     """What names an account raises `ConversationNotFound` for a conversation that the account does not have."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(
+        self, connection: AsyncConnection, events: list[Event], ready: set[ConversationId] | None = None
+    ) -> None:
+        """`events` are those that the transaction records, `ready` the conversations that it holds with their lanes."""
         self._connection = connection
+        self._events = events
+        self._ready = set() if ready is None else ready
 
-    async def lock(self, account_id: AccountId, conversation_id: ConversationId) -> Conversation:
-        row = (await self._connection.execute(_LOCK, {"id": conversation_id, "account_id": account_id})).one_or_none()
+    async def lock(
+        self, account_id: AccountId, conversation_id: ConversationId, *, to_send_last: bool = False
+    ) -> Conversation:
+        values = {"id": conversation_id, "account_id": account_id}
+        row = (await self._connection.execute(_LOCK_WITH_LANE if to_send_last else _LOCK, values)).one_or_none()
         if row is None:
             raise ConversationNotFound
+        if to_send_last:
+            self._ready.add(conversation_id)
         return Conversation(**row._asdict())
 
     async def find_or_create(self, account_id: AccountId, to: Address, now: datetime) -> tuple[ConversationId, bool]:
@@ -121,6 +158,8 @@ class PostgresConversations:
         new = uuid7()
         with database_errors():
             made: UUID = (await self._connection.execute(_CREATE, {**scope, "id": new, "now": now})).scalar_one()
+        if made != new:  # it was there under that number, perhaps without a contact
+            self._events.append(windows.updated(account_id, made, Cause.CONTACT))
         return ConversationId(made), made == new
 
     async def _contact(self, account_id: AccountId, to: Address) -> tuple[UUID, str]:
@@ -130,6 +169,8 @@ class PostgresConversations:
             people = await identities.resolve(
                 self._connection, [Sighting(portfolio=portfolio or "", address=to, at=None)]
             )
+            self._events += people.news.told.values()
+            self._events += await threads.renamed(self._connection, people.news.renamed)
         (contact,) = people.contacts
         return contact, people.numbers[contact]
 
@@ -155,10 +196,16 @@ class PostgresConversations:
         (name,) = await self._row(_CONTACT_NAME, account_id, conversation_id)
         return None if name is None else str(name)
 
-    async def switch_bot(
-        self, account_id: AccountId, conversation_id: ConversationId, *, enabled: bool
+    async def switch_bot(self, account_id: AccountId, conversation_id: ConversationId, mode: Mode) -> ConversationRow:
+        switches = {"enabled": mode is Mode.AUTO, "suggests": mode is Mode.SUGGEST}
+        return row_of(await self._row(_SWITCH, account_id, conversation_id, **switches))
+
+    async def assign(
+        self, account_id: AccountId, conversation_id: ConversationId, assignee_id: UserId | None, now: datetime
     ) -> ConversationRow:
-        return row_of(await self._row(_SWITCH, account_id, conversation_id, enabled=enabled))
+        takes_over = assignee_id is not None
+        values = {"assignee_id": assignee_id, "now": now, "takes_over": takes_over}
+        return row_of(await self._row(_ASSIGN, account_id, conversation_id, **values))
 
     async def hand_over(
         self, account_id: AccountId, conversation_id: ConversationId, reason: str, now: datetime, *, switch_off: bool
@@ -174,7 +221,7 @@ class PostgresConversations:
         statement: TextClause,
         account_id: AccountId,
         conversation_id: ConversationId,
-        **values: str | bool | datetime,
+        **values: str | bool | datetime | UUID | None,
     ) -> tuple[Any, ...]:
         scope = {"id": conversation_id, "account_id": account_id}
         row = (await self._connection.execute(statement, {**scope, **values})).one_or_none()
@@ -192,3 +239,10 @@ def row_of(row: Sequence[Any]) -> ConversationRow:
 def preferences_of(stored: str | None) -> dict[str, str]:
     """From the JSON of `ROW_COLUMNS`, which is there for few."""
     return {} if stored is None else _PREFERENCES.decode(stored)
+
+
+def line_of(row: AnyRow | Sequence[Any]) -> ConversationItem:
+    """From the columns of `LINES`."""
+    *columns, preferences, display_name, number = row
+    contact = None if number is None else ContactName(display_name, number)
+    return ConversationItem(*(*columns, preferences_of(preferences), contact))

@@ -45,7 +45,7 @@ update messages
 set status = :status, error_code = null, error_message = :sentence,
     failed_at = case when :status = 'failed' then now() end
 where id = :id and account_id = :account_id
-returning id, account_id, conversation_id, status, wa_message_id, error_code, error_message
+returning id, account_id, conversation_id, status, wa_message_id, error_code
 """)
 
 
@@ -73,4 +73,4 @@ async def decide(
         return None
     shown = {**scope, "status": PUBLIC[target].value, "sentence": DECIDED.get(step)}
     row = (await connection.execute(_SHOW, shown)).one()
-    return statuses.changed(row, target.value)
+    return statuses.changed(row, target.value, reason=None if is_resend else step.value)

@@ -9,10 +9,11 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from inbox.adapters.database.postgres.direct import Direct
 from inbox.adapters.database.postgres.engine import autocommit, database_errors
 from inbox.domain.errors import DatabaseTimeout, InboxError, Unstorable
-from inbox.domain.events import WorkWaiting
 from inbox.domain.ids import DeliveryId
+from inbox.domain.signals import WorkWaiting
 from inbox.domain.work import Lane, WorkKind
 from inbox.kit import tracing
 from inbox.kit.coalescing import Batching, Coalescer
@@ -85,7 +86,7 @@ class PostgresDeliveries:
     ) -> None:
         """`every` is the least time in seconds between two commits of a busy process, `within` that of storing."""
         self._engine = autocommit(engine)
-        self._intake = autocommit(intake)
+        self._direct = Direct(intake)
         self._events = events
         self._coalescer: Coalescer[_Item, None] = Coalescer(
             self._flush,
@@ -133,8 +134,6 @@ class PostgresDeliveries:
             "digests": [item.digest for item in items],
             "traces": [item.traceparent for item in items],
         }
-        with database_errors():
-            async with self._intake.connect() as connection:
-                await connection.execute(_STORE, values)
+        await self._direct.rows(_STORE, values)
         self._events.publish(WorkWaiting(WorkKind.INGEST))
         return [None] * len(items)

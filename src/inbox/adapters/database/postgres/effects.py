@@ -15,10 +15,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inbox.adapters.database.postgres import amendments, notices, reactions
+from inbox.adapters.database.postgres.contact_news import ContactNews
 from inbox.adapters.database.postgres.notices import HeardNotice
+from inbox.adapters.database.postgres.threads import Pair, Threads
 from inbox.domain.contacts import Address
-from inbox.domain.events import Event, Signal
+from inbox.domain.events import Cause, Event
 from inbox.domain.inbound import AccountNotice, Amendment, Preference, Reaction
+from inbox.domain.signals import Signal
 from inbox.ports.records import Placed
 
 # Ties are decided as Python compares texts, whatever the collation of the database.
@@ -34,6 +37,7 @@ set value = excluded.value, detail = excluded.detail, changed_at = excluded.chan
 where (excluded.changed_at, excluded.value collate "C", coalesce(excluded.detail, '') collate "C")
       > (contact_preferences.changed_at, contact_preferences.value collate "C",
          coalesce(contact_preferences.detail, '') collate "C")
+returning account_id, contact_id
 """)
 
 
@@ -43,6 +47,7 @@ class Done(msgspec.Struct, kw_only=True):
     unrouted: list[Placed] = []
     notices: list[HeardNotice] = []
     events: list[Event] = []
+    news: ContactNews
     signals: list[Signal] = []
 
 
@@ -51,15 +56,16 @@ async def apply(
     effects: Sequence[Placed],
     accounts: Mapping[str, UUID],
     contacts: Mapping[tuple[str, Address, datetime], UUID],
+    threads: Threads,
 ) -> Done:
     """Applies `effects`, oldest and newest in any order, as often as they come.
 
     `accounts` says of a phone number id whose it is; a notice may name a number that is not in it, because it is found
     by WABA or display number. `contacts` says of (phone number id, customer, time) which contact it is, for every
     customer that an effect names, because a number changes hands; it is locked. Messages are locked in the order of
-    their ids.
+    their ids. `threads` has the conversations of those who tell preferences.
     """
-    done = Done()
+    done = Done(news=ContactNews())
     known = []
     about = []
     for placed in effects:
@@ -74,7 +80,10 @@ async def apply(
     done.events += await reactions.apply(
         connection, [effect for effect in known if isinstance(effect, Reaction)], accounts, contacts
     )
-    await _prefer(connection, [effect for effect in known if isinstance(effect, Preference)], accounts, contacts)
+    preferences = [effect for effect in known if isinstance(effect, Preference)]
+    changed = await _prefer(connection, preferences, accounts, contacts)
+    done.events += threads.told(changed, Cause.PREFERENCES)
+    done.news.changed(contact for _, contact in changed)
     done.notices, told = await notices.apply(connection, about)
     done.events += told
     return done
@@ -101,13 +110,14 @@ async def _prefer(
     preferences: Sequence[Preference],
     accounts: Mapping[str, UUID],
     contacts: Mapping[tuple[str, Address, datetime], UUID],
-) -> None:
+) -> set[Pair]:
+    """Account and contact of those that changed."""
     newest: dict[tuple[UUID, UUID, str], Preference] = {}
     for one in preferences:
         key = (accounts[one.phone_number_id], contacts[one.phone_number_id, one.customer, one.at], one.category)
         newest[key] = max(newest.get(key, one), one, key=lambda said: (said.at, said.value, said.detail or ""))
     if not newest:
-        return
+        return set()
     columns = {
         "accounts": [account for account, _, _ in newest],
         "contacts": [contact for _, contact, _ in newest],
@@ -116,4 +126,5 @@ async def _prefer(
         "details": [one.detail for one in newest.values()],
         "times": [one.at for one in newest.values()],
     }
-    await connection.execute(_PREFER, columns)
+    rows = (await connection.execute(_PREFER, columns)).all()
+    return {(row.account_id, row.contact_id) for row in rows}

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import asyncpg
 import msgspec
 from sqlalchemy import URL, event, make_url, text
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.engine import Connection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError, ResourceClosedError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -36,8 +37,11 @@ _TIMEOUTS: Final = frozenset({"57014", "55P03", "25P03", "25P04"})
 _OUTAGES: Final = ("08", "25006", "28", "3D", "53", "57", "58", "XX", "40")
 """Lost or refused connections, a standby, no resources, a stopping or broken server, collisions of transactions."""
 _TOO_LARGE_FOR_AN_INDEX: Final = "54000"
-_DRIVER: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""What the driver says of a connection that broke; the second one when it broke between two messages of a protocol."""
+_DRIVER: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError, AsyncAdapt_asyncpg_dbapi.Error)
+"""What the driver says of a connection that broke; the second one when it broke between two messages of a protocol.
+
+The third one is what SQLAlchemy makes of a connection that could not be made.
+"""
 _TRIES: Final = 3
 _FAILED: Final = "inbox_statement_failed"
 _BEGUN: Final = "inbox_statement_begun"
@@ -108,6 +112,8 @@ def create_engine(
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=limits.acquire,
+        # The connection that was used last has its plans and its part of the caches at hand.
+        pool_use_lifo=True,
         pool_recycle=_RECYCLE_SECONDS,
         hide_parameters=True,
         json_serializer=lambda value: msgspec.json.encode(value).decode(),

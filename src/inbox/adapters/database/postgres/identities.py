@@ -6,7 +6,6 @@ person are merged.
 """
 
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -16,7 +15,9 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inbox.adapters.database.postgres import identity_rows, merging, own_secrets
+from inbox.adapters.database.postgres.contact_news import ContactNews
 from inbox.adapters.database.postgres.identity_rows import Key, Naming, is_of_secret
+from inbox.adapters.database.postgres.joining import Joined
 from inbox.adapters.database.postgres.merging import Merged
 from inbox.adapters.database.postgres.own_secrets import Ties
 from inbox.domain.contacts import Address, IdentityKind
@@ -33,10 +34,12 @@ name_at = case when {_IS_NEWS} then u.name_at else c.name_at end,
 is_listed = c.is_listed or u.is_listed,
 created_at = case when u.is_listed and not c.is_listed then now() else c.created_at end
 """
+_IS_OTHER: Final = """coalesce(t.is_listed > h.is_listed, false) as is_new,
+t.id is not null and t.display_name is distinct from h.display_name as is_renamed"""
 # Names are told in the same breath: most batches change nothing else about people they know.
 _LOCK: Final = text(f"""
 with held as (
-  select id, xmin::text as version, whatsapp_number, created_at
+  select id, xmin::text as version, whatsapp_number, created_at, display_name, is_listed
   from contacts where id = any(cast(:ids as uuid[])) order by id for no key update
 ), told as (
   update contacts c set {_TOLD}
@@ -46,15 +49,22 @@ with held as (
       n(id, version, name, name_at)
   ) u join held h on h.id = u.id and h.version = u.version
   where c.id = u.id and ({_IS_NEWS} or (u.is_listed and not c.is_listed))
+  returning c.id, c.display_name, c.is_listed
 )
-select * from held
+select h.id, h.version, h.whatsapp_number, h.created_at, {_IS_OTHER} from held h left join told t on t.id = h.id
 """)  # noqa: S608 - constants of ours
 
 _TELL: Final = text(f"""
-update contacts c set {_TOLD}
-from unnest(cast(:told as uuid[]), cast(:names as text[]), cast(:times as timestamptz[]), cast(:listed as boolean[]))
-  u(id, name, name_at, is_listed)
-where c.id = u.id and ({_IS_NEWS} or (u.is_listed and not c.is_listed))
+with h as (
+  select id, display_name, is_listed from contacts where id = any(cast(:told as uuid[]))
+), t as (
+  update contacts c set {_TOLD}
+  from unnest(cast(:told as uuid[]), cast(:names as text[]), cast(:times as timestamptz[]), cast(:listed as boolean[]))
+    u(id, name, name_at, is_listed)
+  where c.id = u.id and ({_IS_NEWS} or (u.is_listed and not c.is_listed))
+  returning c.id, c.display_name, c.is_listed
+)
+select h.id, {_IS_OTHER} from h join t on t.id = h.id
 """)  # noqa: S608 - constants of ours
 
 # The update that changes nothing returns an old contact that has the number and no identity.
@@ -87,41 +97,30 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class People(msgspec.Struct, frozen=True, kw_only=True):
-    """The contact of each sighting, locked; the number that each contact is shown under; what was merged."""
+    """The contact of each sighting, locked; the number that each one is shown under; what was merged, what changed."""
 
     contacts: Sequence[UUID]
     numbers: Mapping[UUID, str]
     merged: Merged
+    news: ContactNews
 
 
 _Node: TypeAlias = Key | UUID | str
 _Names: TypeAlias = list[tuple[Key, str | None]]
 
 
-class _Same:
-    """What belongs together: nodes that were joined, in any order, have one leader."""
-
-    def __init__(self) -> None:
-        self._above: dict[_Node, _Node] = {}
-
-    def leader(self, node: _Node) -> _Node:
-        while (above := self._above.setdefault(node, node)) != node:
-            self._above[node] = self._above[above]
-            node = above
-        return node
-
-    def join(self, one: _Node, other: _Node) -> None:
-        if one is not other:
-            self._above[self.leader(other)] = self.leader(one)
-
-
 class _Group(msgspec.Struct, kw_only=True):
-    """What the batch says of one person. `known` are contacts that are stored, `pending` those that are claimed for."""
+    """What the batch says of one person. `known` are contacts that are stored, `pending` those that are claimed for.
+
+    `alias` is a name that was said under a secret of an account's own, `portfolios` are those of all who speak here.
+    """
 
     keys: dict[Key, Naming] = {}
     known: set[UUID] = set()
     pending: set[UUID] = set()
     name: tuple[datetime, str] | None = None
+    alias: tuple[datetime, str] | None = None
+    portfolios: set[str] = set()
     usernames: dict[tuple[str, str], datetime] = {}
     is_listed: bool = False
     contact: UUID | None = None
@@ -132,6 +131,11 @@ class _Group(msgspec.Struct, kw_only=True):
     def is_settled(self) -> bool:
         """True if it is one stored contact and nothing else."""
         return len(self.known) == 1 and not self.pending
+
+    @property
+    def secret(self) -> str | None:
+        """The portfolio, if it is that of a secret of an account's own and nobody else speaks here."""
+        return next(filter(is_of_secret, self.portfolios), None) if len(self.portfolios) == 1 else None
 
     @property
     def id(self) -> UUID:
@@ -153,11 +157,16 @@ class _Group(msgspec.Struct, kw_only=True):
             naming, known = Naming(at, written), self.keys.get(key)
             if known is None or (at is not None and _is_earlier(naming, *known)):
                 self.keys[key] = naming
+        self.portfolios.add(sighting.portfolio)
         if at is None:
             self.is_listed |= sighting.is_listed
             return
-        if sighting.has_name and (self.name is None or (at, sighting.name or "") > self.name):
-            self.name = (at, sighting.name or "")
+        if sighting.has_name:
+            named = (at, sighting.name or "")
+            if is_of_secret(sighting.portfolio):
+                self.alias = max(self.alias or named, named)
+            else:
+                self.name = max(self.name or named, named)
         if username := sighting.address.username:
             used = (sighting.portfolio, username)
             self.usernames[used] = max(self.usernames.get(used, at), at)
@@ -180,11 +189,12 @@ async def resolve(connection: AsyncConnection, sightings: Sequence[Sighting]) ->
     Raises `DatabaseUnavailable` if others keep changing the same people meanwhile.
     """
     if not sightings:
-        return People(contacts=(), numbers={}, merged=Merged())
+        return People(contacts=(), numbers={}, merged=Merged(), news=ContactNews())
     claimed: set[Key] = set()
+    news = ContactNews()
     named = {(sighting.portfolio, sighting.address) for sighting in sightings}
     for _ in range(_ROUNDS):
-        found = await identity_rows.find(connection, _asked(named))
+        found = await identity_rows.find(connection, identity_rows.asked(named))
         places = _grouped(sightings, found, await own_secrets.ties(connection, named, found))
         groups = list({id(group): group for group in places}.values())
         missing = {
@@ -195,33 +205,32 @@ async def resolve(connection: AsyncConnection, sightings: Sequence[Sighting]) ->
             continue
         versions = {row.contact_id: str(row.version) for row in found.values() if row.version is not None}
         locked = await _locked(connection, groups, versions)
+        news.heard(locked.values())
         if all(one in locked and locked[one].version == versions[one] for group in groups for one in group.known):
             break
     else:
         raise DatabaseUnavailable
     merged = await _settle(connection, groups, locked)
+    news.merged(merged.contacts)
     grown = {group.id for group in groups if group.known and not claimed.isdisjoint(group.keys)}
     grown |= await _see(connection, groups, found)
     numbers = {one: row.whatsapp_number for one, row in locked.items()}
     numbers |= await _add(connection, [group for group in groups if not group.known])
-    await _tell(connection, groups)
+    news.created(group.id for group in groups if not group.known and group.is_listed)
+    news.heard(await _tell(connection, groups))
     grown |= set(merged.contacts.values())
     if merged.contacts:
         await identity_rows.show_usernames(connection, grown)
     if grown:
-        numbers |= await identity_rows.renumber(connection, grown)
-    return People(contacts=[group.id for group in places], numbers=numbers, merged=merged)
-
-
-def _asked(named: AbstractSet[tuple[str, Address]]) -> set[Key]:
-    keys = {key for portfolio, address in named for key in identity_rows.keys_of(portfolio, address)}
-    of_secrets = [(portfolio, address.wa_id) for portfolio, address in named if is_of_secret(portfolio)]
-    return keys | {identity_rows.former_phone(portfolio, wa_id) for portfolio, wa_id in of_secrets if wa_id}
+        renumbered = await identity_rows.renumber(connection, grown)
+        news.changed(renumbered)
+        numbers |= renumbered
+    return People(contacts=[group.id for group in places], numbers=numbers, merged=merged, news=news)
 
 
 def _grouped(sightings: Sequence[Sighting], found: Mapping[Key, Row[Any]], ties: Ties) -> list[_Group]:
     """The person of each sighting: sightings that share a key, or a stored contact, are of one."""
-    same = _Same()
+    same = Joined[_Node]()
     given_up = {key for key in found if key.kind is IdentityKind.FORMER_PHONE}
     known: dict[tuple[str, Address, bool], _Names] = {}
     entries: list[_Names] = []
@@ -248,7 +257,7 @@ def _grouped(sightings: Sequence[Sighting], found: Mapping[Key, Row[Any]], ties:
     return places
 
 
-def _join(same: _Same, names: _Names, found: Mapping[Key, Row[Any]]) -> None:
+def _join(same: Joined[_Node], names: _Names, found: Mapping[Key, Row[Any]]) -> None:
     """All keys of an address are of one person, and so is the contact that one of them belongs to."""
     first = names[0][0]
     for key, _ in names:
@@ -320,6 +329,8 @@ async def _settle(connection: AsyncConnection, groups: Sequence[_Group], locked:
     if not winners:
         return Merged()
     await identity_rows.hand_over(connection, winners)
+    said = [(one, group.id, group.secret) for group in groups if group.secret for one in group.known - {group.id}]
+    await own_secrets.hush(connection, said)
     return await merging.merge(connection, {one: winner for one, winner in winners.items() if one in locked})
 
 
@@ -356,6 +367,10 @@ async def _add(connection: AsyncConnection, groups: Sequence[_Group]) -> dict[UU
     numbers = [group.number() for group in groups]
     first = dict(zip(reversed(numbers), reversed(groups), strict=True))
     values = {**_told(list(first.values())), "numbers": list(first)}
+    values["names"] = [
+        (alias[1] or None) if group.secret and (alias := group.alias) else name
+        for group, name in zip(first.values(), values["names"], strict=True)
+    ]
     stored = {row.whatsapp_number: row.id for row in (await connection.execute(_ADD, values)).all()}
     taken: dict[UUID, UUID] = {}
     for group, number in zip(groups, numbers, strict=True):
@@ -368,14 +383,17 @@ async def _add(connection: AsyncConnection, groups: Sequence[_Group]) -> dict[UU
     return {one: number for number, one in stored.items()}
 
 
-async def _tell(connection: AsyncConnection, groups: Sequence[_Group]) -> None:
+async def _tell(connection: AsyncConnection, groups: Sequence[_Group]) -> Sequence[Row[Any]]:
     """Names and listings of contacts that did not hear them when they were locked; usernames of all."""
     told = [group for group in groups if group.known and not group.has_heard]
+    aliases = [(one.id, one.secret, one.alias[1]) for one in groups if one.known and one.secret and one.alias]
+    heard = await own_secrets.rename(connection, aliases)
     if told:
-        await connection.execute(_TELL, _told(sorted(told, key=lambda group: group.id)))
+        heard += (await connection.execute(_TELL, _told(sorted(told, key=lambda group: group.id)))).all()
     used: dict[tuple[str, str], tuple[datetime, UUID]] = {}
     for group in groups:
         for username, at in group.usernames.items():
             used[username] = max(used.get(username, (at, group.id)), (at, group.id))
     if used:
         await identity_rows.use_usernames(connection, used)
+    return heard

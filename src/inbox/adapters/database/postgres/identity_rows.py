@@ -114,6 +114,7 @@ where k.id = any(cast(:ids as uuid[])) and c.contact_id = k.id and c.client_numb
                   where other.account_id = c.account_id and other.client_number = k.whatsapp_number)
   and not exists (select from conversations other
                   where other.account_id = c.account_id and other.contact_id = c.contact_id and other.id < c.id)
+returning k.id, k.whatsapp_number
 """)
 
 
@@ -162,6 +163,16 @@ def keys_of(portfolio: str, address: Address) -> dict[Key, str | None]:
     if address.parent_bsuid and not is_of_secret(portfolio):
         keys[Key(portfolio, IdentityKind.PARENT_BSUID, address.parent_bsuid)] = None
     return keys or {Key(EVERYWHERE, IdentityKind.PHONE, ""): ""}
+
+
+def asked(named: Iterable[tuple[str, Address]]) -> set[Key]:
+    """The keys of addresses, each with the portfolio of who named it; for a secret also what it says was given up."""
+    keys: set[Key] = set()
+    for portfolio, address in named:
+        keys.update(keys_of(portfolio, address))
+        if is_of_secret(portfolio) and address.wa_id:
+            keys.add(former_phone(portfolio, address.wa_id))
+    return keys
 
 
 async def find(connection: AsyncConnection, keys: Collection[Key]) -> dict[Key, Row[Any]]:
@@ -233,8 +244,8 @@ async def renumber(connection: AsyncConnection, contacts: Iterable[UUID]) -> dic
     """Shows contacts and their threads under the newest number, else the newest BSUID; returns those that changed."""
     ids = sorted(contacts)
     rows = (await connection.execute(_RENUMBER, {"ids": ids})).all()
-    await connection.execute(_FOLLOW, {"ids": ids})
-    return {row.id: row.whatsapp_number for row in rows}
+    followed = (await connection.execute(_FOLLOW, {"ids": ids})).all()
+    return {row.id: row.whatsapp_number for row in [*rows, *followed]}
 
 
 def _columns(keys: Iterable[Key]) -> tuple[Sequence[str], Sequence[str], Sequence[str]]:

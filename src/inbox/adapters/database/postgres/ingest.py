@@ -5,7 +5,7 @@ does not matter.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -22,9 +22,11 @@ from inbox.adapters.database.postgres import (
     number_changes,
     paces,
     statuses,
+    threads,
     windows,
 )
 from inbox.adapters.database.postgres.arrivals import Arrival, Fresh
+from inbox.adapters.database.postgres.contact_news import ContactNews
 from inbox.adapters.database.postgres.delivery_outcomes import Closed, DeliveryOutcomes
 from inbox.adapters.database.postgres.identities import People, Sighting
 from inbox.adapters.database.postgres.lanes import ENQUEUE_TIMERS
@@ -32,11 +34,12 @@ from inbox.adapters.database.postgres.merging import Merged
 from inbox.adapters.database.postgres.notices import HeardNotice
 from inbox.adapters.database.postgres.own_secrets import PORTFOLIO
 from inbox.adapters.database.postgres.statuses import NewStatus
+from inbox.adapters.database.postgres.threads import Threads
 from inbox.domain.bot import wakes_bot
 from inbox.domain.contacts import Address
 from inbox.domain.content import message_type
-from inbox.domain.events import Event, Signal, WorkWaiting
-from inbox.domain.ids import AccountId, ConversationId
+from inbox.domain.events import Cause, Event, MessageCreated, MessageStep, MessageUpdated
+from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.domain.inbound import (
     Amendment,
     ContactName,
@@ -48,9 +51,10 @@ from inbox.domain.inbound import (
     Reaction,
     Source,
 )
+from inbox.domain.messages import Author
 from inbox.domain.outbound import OpId
+from inbox.domain.signals import Signal, WorkWaiting
 from inbox.domain.work import WorkKind
-from inbox.kit.paging import format_time
 from inbox.ports.records import Applied, InboundBatch, Placed
 
 # A number is marked as alive every ten seconds at most: its row must not be what everybody waits for.
@@ -107,9 +111,12 @@ class _World(msgspec.Struct, frozen=True, kw_only=True):
     people: People
     contacts: dict[tuple[str, Address, datetime], UUID]
     merged: list[Merged]
+    news: ContactNews
+    asked: set[UUID]
+    """Who told what they want to get."""
 
     @property
-    def threads(self) -> set[UUID]:
+    def heirs(self) -> set[UUID]:
         """Conversations that took in others, and are there still."""
         gone = {one for merged in self.merged for one in merged.conversations}
         return {thread for merged in self.merged for thread in merged.threads} - gone
@@ -134,21 +141,23 @@ async def apply(connection: AsyncConnection, batch: InboundBatch, outcomes: Deli
     routes = {number: (row.id, row.portfolio) for number, row in accounts.items()}
     arrived = await arrivals.unknown(connection, batch.messages, routes) if batch.messages else []
     world = await _people(connection, accounts, arrived, batch.effects)
-    owners = await _owners(connection, arrived, world.people)
+    held = await _threads(connection, arrived, world)
     ops = [OpId.parse(status.op_id) for status in batch.statuses]
     concerned, is_refused = await windows.lock(connection, batch.statuses, ops)
-    stored = await _store(connection, arrived, owners, world.threads)
+    stored = await _store(connection, arrived, held.owners, world.heirs)
     amended = await effects.amend(connection, [one.stored for one in stored.fresh]) if stored.fresh else []
     done = await effects.apply(
-        connection, _others(batch.effects), {number: row.id for number, row in accounts.items()}, world.contacts
+        connection, _others(batch.effects), {number: row.id for number, row in accounts.items()}, world.contacts, held
     )
     heard = await statuses.hear(connection, batch.statuses, ops)
-    await windows.renew(connection, concerned)
+    renewed = await windows.renew(connection, concerned)
     closed = await windows.close(connection, concerned) if is_refused else []
-    signals = await _enqueue(connection, stored, batch.quiet_for, accounts)
-    events = stored.events + amended + done.events + heard.events + closed
+    signals = await _enqueue(connection, stored, batch, accounts)
+    events = held.events + stored.events + amended + done.events + heard.events + renewed + closed
+    world.news.add(done.news)
+    events += world.news.told.values()
     for merged in world.merged:
-        told, woken = await merging.finish(connection, merged)
+        told, woken = await merging.finish(connection, merged, world.heirs)
         events += told
         signals += woken
     unrouted = [received for received in batch.messages if received.message.phone_number_id not in accounts]
@@ -186,7 +195,7 @@ async def _people(
     changes = [
         (accounts[effect.phone_number_id].portfolio, effect) for effect in known if isinstance(effect, IdentityChange)
     ]
-    merged = await number_changes.apply(connection, changes) if changes else []
+    changed = await number_changes.apply(connection, changes) if changes else []
     sightings = [_sighting(arrival.portfolio, arrival.message) for arrival in arrived]
     named: list[tuple[str, Address, datetime]] = []
     for effect in known:
@@ -198,41 +207,56 @@ async def _people(
     people = await identities.resolve(connection, sightings)
     mentioned = people.contacts[len(arrived) : len(arrived) + len(named)]
     contacts = dict(zip(named, mentioned, strict=True))
-    return _World(accounts=accounts, people=people, contacts=contacts, merged=[*merged, people.merged])
+    news = ContactNews()
+    for one in [*changed, people]:
+        news.add(one.news)
+    return _World(
+        accounts=accounts,
+        people=people,
+        contacts=contacts,
+        merged=[one.merged for one in [*changed, people]],
+        news=news,
+        asked={contacts[e.phone_number_id, e.customer, e.at] for e in known if isinstance(e, Preference)},
+    )
 
 
-async def _owners(connection: AsyncConnection, arrived: Sequence[Arrival], people: People) -> list[UUID]:
-    if not arrived:
-        return []
-    return await arrivals.conversations(connection, arrived, people.contacts[: len(arrived)], people.numbers)
+async def _threads(connection: AsyncConnection, arrived: Sequence[Arrival], world: _World) -> Threads:
+    contacts, numbers = world.people.contacts[: len(arrived)], world.people.numbers
+    return await threads.lock(connection, arrived, contacts, numbers, renamed=world.news.renamed, others=world.asked)
 
 
 async def _store(
-    connection: AsyncConnection, arrived: Sequence[Arrival], owners: Sequence[UUID], threads: set[UUID]
+    connection: AsyncConnection, arrived: Sequence[Arrival], owners: Sequence[UUID], heirs: set[UUID]
 ) -> _Stored:
-    """Stores what has arrived and counts it. `threads` are conversations that took in others."""
+    """Stores what has arrived and counts it. `heirs` are conversations that took in others."""
     stored = _Stored()
     rows: Sequence[Row[Any]] = []
     if arrived:
-        stored.fresh = await arrivals.store(connection, arrived, owners)
+        kept = await arrivals.store(connection, arrived, owners)
+        stored.fresh = [one for one in kept if one.is_new or one.is_better]
+        stored.events += [_told(one) for one in kept if _is_told(one)]
         rows = await arrivals.count(connection, arrived, owners, stored.fresh)
     changed = {one.owner for one in stored.fresh}
-    stored.events += [_told(one) for one in stored.fresh if _is_told(one)]
-    stored.events += [windows.updated(row) for row in rows if row.id in changed]
+    past = {one.owner for one in stored.fresh if not _is_told(one)}
+    stored.events += [
+        windows.updated(row.account_id, row.id, Cause.HISTORY if row.id in past else Cause.MESSAGE)
+        for row in rows
+        if row.is_moved or row.id in changed
+    ]
     awake = {one.owner for one in stored.fresh if _wakes(one)}
-    stored.awake = sorted((row for row in rows if row.bot_enabled and row.id in awake), key=lambda row: str(row.id))
+    stored.awake = sorted((row for row in rows if row.has_bot and row.id in awake), key=lambda row: str(row.id))
     if outgoing := [one for one in stored.fresh if not one.arrival.message.source.is_inbound]:
         adopted = await statuses.adopt(connection, [one.stored for one in outgoing])
         told, stored.signals = await statuses.show(connection, adopted)
         stored.events += told
     referring = {owner for arrival, owner in zip(arrived, owners, strict=True) if _may_be_free(arrival)}
-    await windows.renew(connection, referring | threads)
-    stored.events += await windows.close(connection, threads)
+    stored.events += await windows.renew(connection, referring | heirs)
+    stored.events += await windows.close(connection, heirs)
     return stored
 
 
 async def _enqueue(
-    connection: AsyncConnection, stored: _Stored, quiet_for: timedelta, accounts: dict[str, Row[Any]]
+    connection: AsyncConnection, stored: _Stored, batch: InboundBatch, accounts: dict[str, Row[Any]]
 ) -> list[Signal]:
     """The lanes that have something to do now: those of files, then those of the bot."""
     signals: list[Signal] = []
@@ -247,7 +271,8 @@ async def _enqueue(
             "keys": [str(row.id) for row in stored.awake],
             "account_ids": [row.account_id for row in stored.awake],
             "traces": [traces[row.id] for row in stored.awake],
-            "due_in": quiet_for,
+            "due_in": batch.quiet_for,
+            "at_most": max(batch.quiet_for, batch.gather_for),
         }
         await connection.execute(ENQUEUE_TIMERS, values)
         signals.append(WorkWaiting(WorkKind.TURN))
@@ -312,22 +337,28 @@ def _may_be_free(arrival: Arrival) -> bool:
 
 
 def _is_told(one: Fresh) -> bool:
-    """What is from the past is nobody's news."""
-    return one.arrival.message.source in (Source.CUSTOMER, Source.PHONE)
+    """What is new from the past is nobody's news: its conversation is told of once."""
+    return not one.is_new or one.arrival.message.source in (Source.CUSTOMER, Source.PHONE)
 
 
 def _told(one: Fresh) -> Event:
     message = one.arrival.message
-    return Event(
-        account_id=AccountId(one.arrival.account_id),
-        conversation_id=ConversationId(one.owner),
-        kind="message.created" if one.is_new else "message.updated",
-        body={
-            "id": str(one.stored),
-            "direction": "inbound" if message.source.is_inbound else "outbound",
-            "message_type": message_type(message.content),
-            "timestamp": format_time(one.arrival.earliest),
-        },
+    account_id, conversation_id = AccountId(one.arrival.account_id), ConversationId(one.owner)
+    if not one.is_new:
+        return MessageUpdated(
+            account_id=account_id,
+            conversation_id=conversation_id,
+            message_id=MessageId(one.stored),
+            change=MessageStep.CONTENT if one.is_better else MessageStep.CONTEXT,
+        )
+    return MessageCreated(
+        account_id=account_id,
+        conversation_id=conversation_id,
+        message_id=MessageId(one.stored),
+        direction="inbound" if message.source.is_inbound else "outbound",
+        message_type=message_type(message.content),
+        status=arrivals.status_of(message),
+        author=Author.CONTACT if message.source.is_inbound else Author.PHONE,
     )
 
 

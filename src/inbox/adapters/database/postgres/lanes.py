@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from inbox.adapters.database.postgres.direct import Direct
 from inbox.adapters.database.postgres.engine import autocommit, database_errors, repeated
 from inbox.adapters.database.postgres.paces import CLAIM_SENDS
 from inbox.domain.errors import LeaseLost
@@ -23,24 +24,26 @@ from inbox.ports.views import Backlog
 LEASE: Final = timedelta(seconds=LEASE_SECONDS)
 
 # The most overdue lane decides: a suspect comes alone, an innocent one with its like. So a steady load starves neither.
+# The planner must not see which kind it is, or it makes a plan of its own for each look; nor guess how many are taken.
 _CLAIM: Final = text("""
 with first as (
   select attempts > 0 as is_suspect from lanes
-  where kind = :kind and ver > done and parked is null and due <= now() and (retries = 0 or not :untried)
+  where kind = (select cast(:kind as text)) and ver > done and parked is null and due <= now()
+    and (retries = 0 or not (select cast(:untried as boolean)))
   order by due limit 1 for update skip locked
 ), taken as (
-  select kind, key, due from lanes
-  where kind = :kind and ver > done and parked is null and due <= now() and (retries = 0 or not :untried)
+  select key, due as was_due from lanes
+  where kind = (select cast(:kind as text)) and ver > done and parked is null and due <= now()
+    and (retries = 0 or not (select cast(:untried as boolean)))
     and (attempts > 0) = (select is_suspect from first)
   order by due limit (select case when is_suspect then 1 else cast(:limit as int) end from first)
   for update skip locked
 ), claimed as (
-  update lanes set due = now() + :lease, fence = lanes.fence + 1, attempts = lanes.attempts + 1
-  from taken where lanes.kind = taken.kind and lanes.key = taken.key
-  returning lanes.*, taken.due as was_due
+  update lanes set due = now() + :lease, fence = fence + 1, attempts = attempts + 1
+  where kind = (select cast(:kind as text)) and key = any(array(select key from taken))
+  returning kind, key, ver, fence, attempts, retries, account_id, traceparent, pair_refusals
 )
-select kind, key, ver, fence, attempts, retries, account_id, traceparent, pair_refusals
-from claimed order by was_due, key
+select claimed.* from claimed join taken using (key) order by was_due, key
 """)
 
 _MINE: Final = """
@@ -92,11 +95,10 @@ set ver = lanes.ver + 1, traceparent = excluded.traceparent,
     due = case when lanes.ver = lanes.done then excluded.due else lanes.due end
 """)
 
-# `ver - done` counts the enqueues that wait. Three may put the timer off, each by at most one period from a moment
-# before it was due: so it never rings later than four periods after the first. A back-off is never shortened.
+# Each enqueue puts the timer off, but never beyond the limit that the first one set. A back-off is never shortened.
 ENQUEUE_TIMERS: Final = text("""
-insert into lanes (kind, key, account_id, due, traceparent)
-select cast(:kind as text), u.key, u.account_id, now() + :due_in, u.traceparent
+insert into lanes (kind, key, account_id, due, put_off_until, traceparent)
+select cast(:kind as text), u.key, u.account_id, now() + :due_in, now() + :at_most, u.traceparent
 from unnest(cast(:keys as text[]), cast(:account_ids as uuid[]), cast(:traces as text[]))
   u(key, account_id, traceparent)
 order by u.key
@@ -105,8 +107,10 @@ set ver = lanes.ver + 1, traceparent = excluded.traceparent,
     due = case
       when lanes.attempts > 0 then lanes.due
       when lanes.ver = lanes.done then excluded.due
-      when lanes.due > now() and lanes.ver - lanes.done < 4 then greatest(lanes.due, excluded.due)
-      else lanes.due end
+      when lanes.due > now() then greatest(lanes.due, least(excluded.due, lanes.put_off_until))
+      else lanes.due end,
+    put_off_until = case when lanes.ver = lanes.done then excluded.put_off_until
+                    else coalesce(lanes.put_off_until, excluded.put_off_until) end
 """)
 
 # What a lane waited for has come, but for the limit of its pair. Lanes that somebody works on are left alone.
@@ -126,6 +130,7 @@ class PostgresWork:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = autocommit(engine)
+        self._direct = Direct(engine)
 
     async def claim(
         self, kind: WorkKind, limit: int, *, untried: bool = False, now: datetime | None = None
@@ -137,10 +142,8 @@ class PostgresWork:
         values: dict[str, object] = {"limit": limit, "lease": LEASE, "untried": untried}
         is_send = kind is WorkKind.SEND
         statement = CLAIM_SENDS if is_send else _CLAIM
-        with database_errors():
-            async with self._engine.connect() as connection:
-                values |= {"now": now} if is_send else {"kind": kind.value}
-                rows = (await connection.execute(statement, values)).all()
+        values |= {"now": now} if is_send else {"kind": kind.value}
+        rows = await self._direct.rows(statement, values)
         return [
             Lane(
                 kind=kind,

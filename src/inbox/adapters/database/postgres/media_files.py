@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inbox.domain.events import Event
+from inbox.domain.events import Event, MediaChanged
 from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.domain.media import MediaState
 from inbox.ports.media import MediaKey
@@ -32,6 +32,12 @@ with old as (
 insert into media_failures (account_id, at) values (:account_id, clock_timestamp())
 """)
 
+# `conversation_id` is where the message is until the transaction ends: a merge takes it elsewhere.
+_HOLD: Final = text("""
+select from media_files f join messages m on m.id = f.message_id
+where f.message_id = :message_id and f.account_id = :account_id for share of m
+""")
+
 _SETTLE: Final = text("""
 update media_files f
 set state = :state, reason = :reason, tries = f.tries + 1, size = :size, mime_type = :mime_type, sha256 = :sha256,
@@ -53,7 +59,9 @@ _OVERDUE: Final = text("""
 select f.account_id, f.message_id
 from unnest(cast(:accounts as uuid[]), cast(:message_ids as uuid[])) u(account_id, message_id)
 join media_files f on f.message_id = u.message_id and f.account_id = u.account_id
+join messages m on m.id = f.message_id
 where f.state = 'pending' and f.expires_at <= :now
+order by m.id for share of m
 """)
 
 _EXPIRE: Final = text("""
@@ -93,6 +101,9 @@ class PostgresMediaFiles:
         waiting = [MessageId(found) for row in rows for found in row.waiting or ()]
         return FilesOfConversation(counts=counts, waiting=waiting)
 
+    async def hold(self, account_id: AccountId, message_id: MessageId) -> None:
+        await self._connection.execute(_HOLD, {"account_id": account_id, "message_id": message_id})
+
     async def count_failure(self, account_id: AccountId, *, within: timedelta) -> None:
         await self._connection.execute(_FAILED, {"account_id": account_id, "within": within})
 
@@ -108,7 +119,7 @@ class PostgresMediaFiles:
             "sha256": stored and stored.sha256,
         }
         row = (await self._connection.execute(_SETTLE, values)).one_or_none()
-        return None if row is None else _told(row, outcome.state.value, outcome.reason)
+        return None if row is None else _told(row, outcome.state, outcome.reason)
 
     async def overdue(self, keys: Sequence[MediaKey], now: datetime) -> list[MediaKey]:
         rows = await self._connection.execute(_OVERDUE, {**_columns(keys), "now": now})
@@ -118,17 +129,18 @@ class PostgresMediaFiles:
         if not keys:
             return []
         rows = await self._connection.execute(_EXPIRE, _columns(keys))
-        return [_told(row, "expired", "id_expired") for row in rows]
+        return [_told(row, MediaState.EXPIRED, "id_expired") for row in rows]
 
 
 def _columns(keys: Sequence[MediaKey]) -> dict[str, list[UUID]]:
     return {"accounts": [key.account_id for key in keys], "message_ids": [key.id for key in keys]}
 
 
-def _told(row: Row[Any], state: str, reason: str | None) -> Event:
-    return Event(
+def _told(row: Row[Any], state: MediaState, reason: str | None) -> MediaChanged:
+    return MediaChanged(
         account_id=AccountId(row.account_id),
         conversation_id=row.conversation_id and ConversationId(row.conversation_id),
-        kind="message.media",
-        body={"id": str(row.message_id), "media_state": state, "reason": reason},
+        message_id=MessageId(row.message_id),
+        media_state=state,
+        reason=reason,
     )

@@ -5,7 +5,7 @@ transaction with lanes and the work rows. A conversation that vanishes is locked
 wants it waits and then does not find it. What is on its way out stays so: its row in the outbox only moves.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,9 +13,10 @@ import msgspec
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inbox.adapters.database.postgres import effects
-from inbox.domain.events import Event, Signal, WorkWaiting
+from inbox.adapters.database.postgres import effects, windows
+from inbox.domain.events import Cause, ConversationMerged, Event
 from inbox.domain.ids import AccountId, ConversationId
+from inbox.domain.signals import Signal, WorkWaiting
 from inbox.domain.work import WorkKind
 
 # The name of a person wins, then the later one.
@@ -59,11 +60,16 @@ set unread_count = s.unread_count + v.unread_count, updated_at = greatest(s.upda
     last_inbound_at = greatest(s.last_inbound_at, v.last_inbound_at),
     window_expires_at = greatest(s.window_expires_at, v.window_expires_at),
     bot_last_reply_at = greatest(s.bot_last_reply_at, v.bot_last_reply_at),
-    bot_enabled = s.bot_enabled and v.bot_enabled, is_favorite = s.is_favorite or v.is_favorite,
+    bot_enabled = s.bot_enabled and v.bot_enabled,
+    bot_suggests = (s.bot_enabled or s.bot_suggests) and (v.bot_enabled or v.bot_suggests)
+                   and not (s.bot_enabled and v.bot_enabled),
+    is_favorite = s.is_favorite or v.is_favorite,
     epoch = greatest(s.epoch, v.epoch) + 1, created_at = least(s.created_at, v.created_at),
     handover_reason = case when v.handed_over_at > coalesce(s.handed_over_at, '-infinity')
                       then v.handover_reason else s.handover_reason end,
-    handed_over_at = greatest(s.handed_over_at, v.handed_over_at)
+    handed_over_at = greatest(s.handed_over_at, v.handed_over_at),
+    assignee_id = coalesce(s.assignee_id, v.assignee_id),
+    assigned_at = case when s.assignee_id is null then v.assigned_at else s.assigned_at end
 from conversations v
 where s.id = :heir and v.id = :id
 """)
@@ -162,8 +168,13 @@ async def merge(connection: AsyncConnection, winners: Mapping[UUID, UUID]) -> Me
     return Merged(contacts=dict(winners), conversations=into, accounts=accounts)
 
 
-async def finish(connection: AsyncConnection, merged: Merged) -> tuple[list[Event], list[Signal]]:
-    """Moves the work of conversations that vanish, and ends them. Nothing but events may be locked afterwards."""
+async def finish(
+    connection: AsyncConnection, merged: Merged, heirs: Collection[UUID]
+) -> tuple[list[Event], list[Signal]]:
+    """Moves the work of conversations that vanish, and ends them. Nothing but events may be locked afterwards.
+
+    `heirs` are those of the conversations that took in others which are there still.
+    """
     into = merged.conversations
     if not into:
         return [], []
@@ -176,15 +187,14 @@ async def finish(connection: AsyncConnection, merged: Merged) -> tuple[list[Even
     for statement in (_OUTBOX, _TURNS):
         await connection.execute(statement, columns)
     await connection.execute(_VANISH, {"ids": list(into)})
-    events = [
-        Event(
-            account_id=AccountId(merged.accounts[one]),
-            conversation_id=ConversationId(one),
-            kind="conversation.merged",
-            body={"into": str(other)},
+    events: list[Event] = [
+        ConversationMerged(
+            account_id=AccountId(merged.accounts[one]), conversation_id=ConversationId(one), into=ConversationId(other)
         )
         for one, other in into.items()
     ]
+    owners = {other: merged.accounts[one] for one, other in into.items() if other in heirs}
+    events += [windows.updated(account, heir, Cause.THREAD) for heir, account in owners.items()]
     return events, [WorkWaiting(WorkKind.SEND), WorkWaiting(WorkKind.TURN)]
 
 

@@ -1,5 +1,7 @@
 """Messages: the bubble, and for those that we send the row in the outbox and its lane."""
 
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any, Final
 
@@ -7,34 +9,38 @@ import msgspec
 from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inbox.adapters.database.postgres import decisions
+from inbox.adapters.database.postgres import decisions, event_log, unseen
 from inbox.adapters.database.postgres.old_rows import OLD_TEXT, readable
 from inbox.domain import outgoing, pacing
 from inbox.domain.content import Content, Media, message_type, preview
 from inbox.domain.errors import ConversationNotFound, IdempotencyKeyReused
-from inbox.domain.events import Event
-from inbox.domain.ids import AccountId, ConversationId, MessageId
+from inbox.domain.events import Cause, ConversationUpdated, Event, MessageCreated, kind_of
+from inbox.domain.ids import AccountId, ConversationId, MessageId, UserId
 from inbox.domain.messages import Author, Status
 from inbox.domain.outbound import Step
 from inbox.domain.outgoing import Sendable
 from inbox.domain.outgoing_files import Document, File
 from inbox.domain.scheduling import MOST_WAITING
 from inbox.domain.sending_errors import TooManyScheduled
+from inbox.domain.signals import LogGrew, Signal
 from inbox.kit import tracing
-from inbox.ports.records import History, IdempotencyKey, NewMessage, Target
+from inbox.ports.records import History, IdempotencyKey, NewMessage, Target, Unseen
 
 # Whoever adds a message has locked its conversation before: `created_at` follows the order of commits, as the history
 # needs it. `now()` would be the start of the transaction, before it waited for the lock. All of it is one statement:
-# each one more would cost a send as much again.
+# each one more would cost a send as much again. A part of a turn that is there already changes nothing.
 _MESSAGE: Final = """
 with owner as (
-  select id, account_id from conversations where id = :conversation_id and account_id = :account_id
+  select id, account_id,
+         not exists (select from outbox where turn_id = cast(:turn_id as uuid) and part = cast(:part as int)) as is_new
+  from conversations where id = :conversation_id and account_id = :account_id
 ), line as (
   update conversations c
   set updated_at = greatest(c.updated_at, cast(:at as timestamptz)), epoch = c.epoch + cast(:takes_over as int),
       bot_last_reply_at = greatest(c.bot_last_reply_at, case when :by_bot then cast(:at as timestamptz) end)
   from owner
-  where c.id = owner.id and cast(:is_line as boolean)
+  where c.id = owner.id and owner.is_new and cast(:is_line as boolean)
+  returning c.id, c.account_id
 ), message as (
   insert into messages (id, account_id, conversation_id, direction, content_text, content, message_type, media_id,
                         media_mime_type, media_filename, author, author_id, client_id, status, "timestamp", failed_at,
@@ -44,21 +50,26 @@ with owner as (
          cast(:media_filename as text), cast(:author as text), cast(:author_id as uuid), cast(:client_id as text),
          cast(:status as text), cast(:at as timestamptz), cast(:failed_at as timestamptz), cast(:error_code as int),
          cast(:error_message as text), cast(:reply_to_wamid as text), statement_timestamp()
-  from owner
+  from owner where is_new
   returning id, account_id, conversation_id
 )"""
-_TOLD: Final = """told as (
+# The rows come from `line`, so their ids are drawn while the conversation is held. Only for a transaction that holds
+# the lane as well: its statement waits for nothing then (`event_log.py`).
+_TOLD: Final = """, told as (
   insert into event_log (account_id, conversation_id, kind, body)
-  select m.account_id, m.conversation_id, cast(:event as text), cast(:event_body as jsonb)
-  from message m join work on work.id = m.id
-  where cast(:is_line as boolean)
+  select line.account_id, line.id, e.kind, e.body
+  from line cross join lateral (
+    select 1 as n, cast(:event as text) as kind, cast(:event_body as jsonb) as body from work
+    union all select 2, cast(:line_event as text), cast(:line_body as jsonb)
+  ) e
+  order by e.n
 )"""
-_DONE: Final = "select exists (select from message) as is_stored, exists (select from work) as is_new"
+_DONE: Final = "select exists (select from owner) as is_stored, exists (select from work) as is_new"
 
 # One statement, in the lock order of the house. The outbox row joins the lane, so its serial is drawn under the lane's
 # lock: serials of a conversation follow the order of commits. A lane has the rank of the most urgent message that waits
 # in it, and opens no sooner than the limit of its pair allows.
-_QUEUE: Final = text(f"""{_MESSAGE}, lane as (
+_WORK: Final = f"""{_MESSAGE}, lane as (
   insert into lanes (kind, key, account_id, priority)
   select 'send', conversation_id::text, account_id, cast(:priority as smallint) from message
   on conflict (kind, key) do update
@@ -74,8 +85,11 @@ _QUEUE: Final = text(f"""{_MESSAGE}, lane as (
   from message m join lane on lane.key = m.conversation_id::text
   on conflict (turn_id, part) do nothing
   returning id
-), {_TOLD}
-{_DONE}, (select is_postponed from lane) as is_postponed""")  # noqa: S608 - constants of ours
+)"""  # noqa: S608 - constants of ours
+_IS_POSTPONED: Final = "(select is_postponed from lane) as is_postponed"
+
+_QUEUE: Final = text(f"{_WORK} {_DONE}, {_IS_POSTPONED}")
+_QUEUE_AND_TELL: Final = text(f"{_WORK}{_TOLD} {_DONE}, {_IS_POSTPONED}")
 
 # No lane knows of it before its time comes: `scheduled.py` does what is left out here.
 _SCHEDULE: Final = text(f"""{_MESSAGE}, work as (
@@ -99,7 +113,7 @@ _ADD_FAILED: Final = text(f"""{_MESSAGE}, work as (
   from message
   on conflict (turn_id, part) do nothing
   returning id
-), {_TOLD}
+)
 {_DONE}""")  # noqa: S608 - constants of ours
 
 _DROP: Final = text("delete from messages where id = :id and account_id = :account_id")
@@ -153,10 +167,23 @@ _CONTENT: Final[msgspec.json.Decoder[Content]] = msgspec.json.Decoder(Content)
 
 
 class PostgresMessages:
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        events: list[Event],
+        wake: Callable[[Signal], None] = lambda _: None,
+        ready: AbstractSet[ConversationId] = frozenset(),
+    ) -> None:
+        """`events` are those that the transaction records; `wake` is told of those that a statement here wrote itself.
 
-    async def queue(self, new: NewMessage, created: Event | None = None) -> bool:
+        `ready` are the conversations that the transaction holds with their lanes.
+        """
+        self._connection = connection
+        self._events = events
+        self._wake = wake
+        self._ready = ready
+
+    async def queue(self, new: NewMessage, created: MessageCreated | None = None) -> bool:
         rank = pacing.priority(new.author, by_program=new.by_program)
         values = {
             "status": Status.PENDING.value,
@@ -170,10 +197,22 @@ class PostgresMessages:
         if new.send_at is not None:
             await self._schedule(new, {**values, "send_at": new.send_at})
             return False
-        return not (await self._store(_QUEUE, new, created, values)).is_postponed
+        is_told = created is not None and new.conversation_id in self._ready
+        row = await self._store(_QUEUE_AND_TELL if is_told else _QUEUE, new, created, values)
+        if is_told:
+            self._wake(LogGrew())
+        else:
+            self._tell(created, is_new=row.is_new)
+        return not row.is_postponed
 
     async def add_failed(
-        self, new: NewMessage, created: Event | None = None, *, reason: str, error_code: int | None, error_message: str
+        self,
+        new: NewMessage,
+        created: MessageCreated | None = None,
+        *,
+        reason: str,
+        error_code: int | None,
+        error_message: str,
     ) -> None:
         values = {
             "status": Status.FAILED.value,
@@ -183,7 +222,8 @@ class PostgresMessages:
             "reason": reason,
             "takes_over": 0,
         }
-        await self._store(_ADD_FAILED, new, created, values)
+        row = await self._store(_ADD_FAILED, new, created, values)
+        self._tell(created, is_new=row.is_new)
 
     async def remember(self, key: IdempotencyKey, message_id: MessageId) -> MessageId | None:
         values = {**msgspec.structs.asdict(key), "message_id": message_id}
@@ -202,6 +242,17 @@ class PostgresMessages:
         scope = {"account_id": account_id, "conversation_id": conversation_id, "id": message_id, "wamid": wamid}
         row = (await self._connection.execute(_TARGET, scope)).one_or_none()
         return None if row is None else Target(wamid=row.wamid, at=row.at)
+
+    async def unseen(
+        self,
+        account_id: AccountId,
+        conversation_id: ConversationId,
+        last_seen: MessageId | None,
+        *,
+        by: UserId | None,
+        limit: int,
+    ) -> Unseen | None:
+        return await unseen.read(self._connection, account_id, conversation_id, last_seen, by=by, limit=limit)
 
     async def content(self, account_id: AccountId, message_id: MessageId) -> Content | Sendable | None:
         scope = {"id": message_id, "account_id": account_id}
@@ -235,21 +286,33 @@ class PostgresMessages:
         await self._store(_SCHEDULE, new, None, values)
 
     async def _store(
-        self, statement: TextClause, new: NewMessage, created: Event | None, values: dict[str, Any]
+        self, statement: TextClause, new: NewMessage, created: MessageCreated | None, values: dict[str, Any]
     ) -> Row[Any]:
+        moved = _moved(new)
         told = {
             "is_line": created is not None,
             "by_bot": new.author is Author.BOT,
-            "event": created and created.kind,
-            "event_body": created and msgspec.json.encode(created.body).decode(),
+            "event": created and kind_of(created),
+            "event_body": created and event_log.body(created),
+            "line_event": kind_of(moved),
+            "line_body": event_log.body(moved),
         }
         row = (await self._connection.execute(statement, {**_values(new), **told, **values})).one()
         if not row.is_stored:
             raise ConversationNotFound
         if not row.is_new:
-            # Only the unique index knows for sure that this part of the turn is there already.
+            # Without the conversation's lock only the unique index knows that this part of the turn is there already.
             await self._connection.execute(_DROP, {"id": new.id, "account_id": new.account_id})
         return row
+
+    def _tell(self, created: MessageCreated | None, *, is_new: bool) -> None:
+        """Leaves the events to the end of the transaction."""
+        if created is not None and is_new:
+            self._events += [created, _moved(created)]
+
+
+def _moved(line: NewMessage | MessageCreated) -> ConversationUpdated:
+    return ConversationUpdated(account_id=line.account_id, conversation_id=line.conversation_id, cause=Cause.MESSAGE)
 
 
 def _values(new: NewMessage) -> dict[str, Any]:

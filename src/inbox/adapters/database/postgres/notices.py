@@ -14,7 +14,7 @@ from inbox.adapters.database.postgres.reading import AnyRow, Reader, position
 from inbox.adapters.database.postgres.times import shown
 from inbox.domain.access import Reach
 from inbox.domain.contacts import digits_of, phone_key
-from inbox.domain.events import Event
+from inbox.domain.events import AccountStep, AccountUpdated, Event, NoticeStored, TemplateUpdated
 from inbox.domain.ids import AccountId, uuid7
 from inbox.domain.inbound import AccountNotice, Severity
 from inbox.domain.templates import TemplateNews
@@ -96,8 +96,9 @@ async def apply(connection: AsyncConnection, notices: Sequence[AccountNotice]) -
     }
     faster = {one.account_id for one in heard.values() if one.account_id and (one.field, one.event) == _FASTER}
     await paces.upgrade(connection, faster)
-    await _tell_templates(connection, list(distinct.values()))
-    events = [
+    events: list[Event] = [*await _tell_templates(connection, list(distinct.values()))]
+    events += [AccountUpdated(account_id=AccountId(one), change=AccountStep.LIMITS) for one in sorted(faster)]
+    events += [
         _told(AccountId(one.account_id), ids[digest], distinct[digest])
         for digest, one in heard.items()
         if one.account_id is not None and _is_news(distinct[digest])
@@ -105,19 +106,21 @@ async def apply(connection: AsyncConnection, notices: Sequence[AccountNotice]) -
     return list(heard.values()), events
 
 
-async def _tell_templates(connection: AsyncConnection, notices: Sequence[AccountNotice]) -> None:
+async def _tell_templates(connection: AsyncConnection, notices: Sequence[AccountNotice]) -> list[TemplateUpdated]:
     """Templates belong to the WABA: every account of it is told. Nothing changes if they were told before."""
     news: dict[str, list[TemplateNews]] = {}
     for notice in notices:
         if notice.waba_id and notice.template:
             news.setdefault(notice.waba_id, []).append(notice.template)
+    told: list[TemplateUpdated] = []
     if not news:
-        return
+        return told
     for account in (await connection.execute(_OF_WABAS, {"wabas": sorted(news)})).all():
         said = news[account.waba_id]
-        await templates.tell(connection, account.id, account.waba_id, said)
+        told += (await templates.tell(connection, account.id, account.waba_id, said)).events
         if any(not one.is_whole for one in said):
             await templates.hurry(connection, account.id, account.waba_id)
+    return told
 
 
 class NoticeQueries:
@@ -178,16 +181,12 @@ def _is_news(notice: AccountNotice) -> bool:
     return notice.severity is not Severity.INFO or notice.field.startswith(_AT_ONCE)
 
 
-def _told(account_id: AccountId, notice_id: UUID, notice: AccountNotice) -> Event:
-    return Event(
+def _told(account_id: AccountId, notice_id: UUID, notice: AccountNotice) -> NoticeStored:
+    return NoticeStored(
         account_id=account_id,
-        conversation_id=None,
-        kind="account.notice",
-        body={
-            "id": str(notice_id),
-            "field": notice.field,
-            "event": notice.event,
-            "severity": notice.severity.value,
-            "text": notice.text,
-        },
+        notice_id=notice_id,
+        field=notice.field,
+        event=notice.event,
+        severity=notice.severity,
+        text=notice.text,
     )

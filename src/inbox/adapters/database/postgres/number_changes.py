@@ -17,9 +17,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inbox.adapters.database.postgres import identities, identity_rows, own_secrets
-from inbox.adapters.database.postgres.identities import Sighting
+from inbox.adapters.database.postgres.identities import People, Sighting
 from inbox.adapters.database.postgres.identity_rows import is_of_secret
-from inbox.adapters.database.postgres.merging import Merged
 from inbox.domain.contacts import Address, IdentityKind, phone_key
 from inbox.domain.inbound import IdentityChange
 
@@ -58,17 +57,17 @@ where k.id = :contact and not exists (
 """)
 
 
-async def apply(connection: AsyncConnection, changes: Sequence[tuple[str, IdentityChange]]) -> list[Merged]:
+async def apply(connection: AsyncConnection, changes: Sequence[tuple[str, IdentityChange]]) -> list[People]:
     """`changes` come with the portfolio of their account. They are rare: one after the other, oldest first."""
     ordered = sorted(changes, key=lambda one: one[1].at)
     return [await _change(connection, portfolio, change) for portfolio, change in ordered if change.new.key]
 
 
-async def _change(connection: AsyncConnection, portfolio: str, change: IdentityChange) -> Merged:
+async def _change(connection: AsyncConnection, portfolio: str, change: IdentityChange) -> People:
     gone = _given_up(change)
     sightings = [Sighting(portfolio=portfolio, address=change.new, at=change.at, is_listed=False, person="same")]
     if is_of_secret(portfolio) and not await _is_theirs(connection, portfolio, change):
-        return (await identities.resolve(connection, sightings)).merged
+        return await identities.resolve(connection, sightings)
     if (before := await _before(connection, change, gone)).key:
         sightings.append(msgspec.structs.replace(sightings[0], address=before, at=change.at - _A_SECOND))
     people = await identities.resolve(connection, sightings)
@@ -79,7 +78,8 @@ async def _change(connection: AsyncConnection, portfolio: str, change: IdentityC
         await connection.execute(_GIVE_UP, {**values, "portfolio": former.portfolio, "before": change.at - _A_SECOND})
         await identity_rows.renumber(connection, [contact])
         await connection.execute(_HIDE, {"contact": contact})
-    return people.merged
+        people.news.changed([contact])
+    return people
 
 
 async def _is_theirs(connection: AsyncConnection, portfolio: str, change: IdentityChange) -> bool:

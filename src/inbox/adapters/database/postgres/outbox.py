@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from inbox.adapters.database.postgres import event_log, statuses, windows
@@ -18,9 +18,9 @@ from inbox.adapters.database.postgres.outbox_outcomes import Outcomes
 from inbox.adapters.database.postgres.scheduled import Scheduled
 from inbox.adapters.database.postgres.times import timed
 from inbox.domain.errors import InboxError
-from inbox.domain.events import Event, MessageSettled
 from inbox.domain.ids import AccountId, ConversationId, MessageId
-from inbox.domain.outbound import PUBLIC, REAP_AFTER, UNCONFIRMED_AFTER, State, Step, after
+from inbox.domain.outbound import REAP_AFTER, UNCONFIRMED_AFTER, State, Step, after
+from inbox.domain.signals import MessageSettled
 from inbox.domain.work import Lane
 from inbox.kit.sealing import Sealer
 from inbox.ports.events import Events
@@ -37,6 +37,7 @@ update outbox
 set state = 'queued', token = null, lease_until = null, updated_at = now(),
     attempt = attempt - case when state = 'wire' then 1 else 0 end
 where id = :id and token = :token and state = any(cast(:given_back as text[])) and (select count(*) from lane) >= 0
+returning id, account_id, conversation_id
 """).bindparams(given_back=_GIVEN_BACK)
 
 # The service that they waited for is there again. Lanes that somebody works on are left alone.
@@ -137,8 +138,11 @@ class PostgresOutbox:
 
         async def once() -> None:
             with database_errors():
-                async with self._autocommit.connect() as connection:
-                    await connection.execute(_RELEASE, values)
+                async with self._engine.begin() as connection:
+                    given_back = (await connection.execute(_RELEASE, values)).all()
+                    told = [statuses.moved_on(row, State.QUEUED) for row in given_back]
+                    signals = await event_log.record(connection, told)
+            self._events.publish(*signals)
 
         await repeated(once)
         if wait:
@@ -169,7 +173,9 @@ class PostgresOutbox:
         with database_errors():
             async with self._engine.begin() as connection:
                 moved = (await connection.execute(_REAP, {"now": now})).all()
-                await event_log.record(connection, [_stands(row) for row in moved])
+                told = [statuses.moved_on(row, State(row.state)) for row in moved]
+                signals = await event_log.record(connection, told)
+        self._events.publish(*signals)
         return len(moved)
 
     async def is_bot_on_wire(self, account_id: AccountId, conversation_id: ConversationId, within: timedelta) -> bool:
@@ -188,15 +194,6 @@ class PostgresOutbox:
             async with self._engine.begin() as connection:
                 ids = set((await connection.execute(_ORPHANS)).scalars())
                 events, _ = await statuses.show(connection, await statuses.adopt(connection, ids)) if ids else ([], [])
-                await event_log.record(connection, events)
-            await windows.close_apart(self._engine, events)
-
-
-def _stands(row: Row[Any]) -> Event:
-    """Only the inner state moved: front ends see the message as pending, before and after."""
-    return Event(
-        account_id=AccountId(row.account_id),
-        conversation_id=ConversationId(row.conversation_id),
-        kind="message.status",
-        body={"id": str(row.id), "status": PUBLIC[State(row.state)].value, "delivery_state": row.state},
-    )
+                signals = await event_log.record(connection, events)
+            self._events.publish(*signals)
+            self._events.publish(*await windows.close_apart(self._engine, events))

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from inbox.adapters.database.postgres.direct import Direct
 from inbox.adapters.database.postgres.engine import autocommit, database_errors
 from inbox.domain.errors import CommitUnknown
 from inbox.domain.ids import MessageId
@@ -53,6 +54,7 @@ class Fences:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = autocommit(engine)
+        self._direct = Direct(engine)
         self._coalescer: Coalescer[tuple[MessageId, UUID], int | None] = Coalescer(
             self._flush, on_timeout=CommitUnknown, batching=_BATCHING
         )
@@ -68,10 +70,7 @@ class Fences:
 
     async def _flush(self, items: Sequence[tuple[MessageId, UUID]]) -> list[int | None]:
         values = {"ids": [message_id for message_id, _ in items], "tokens": [token for _, token in items]}
-        with database_errors():
-            async with self._engine.connect() as connection:
-                with database_errors(committing=True):
-                    rows = (await connection.execute(_TOGETHER, values)).all()
+        rows = await self._direct.rows(_TOGETHER, values, committing=True)
         attempts = {(row.id, row.token): row.attempt for row in rows}
         return [attempts.pop(item, None) for item in items]  # one passage for each claim
 

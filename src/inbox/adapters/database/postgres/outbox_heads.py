@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from inbox.adapters.database.postgres import event_log, statuses
 from inbox.adapters.database.postgres.accounts import channel
+from inbox.adapters.database.postgres.direct import Direct
 from inbox.adapters.database.postgres.engine import autocommit, database_errors, repeated
 from inbox.adapters.database.postgres.paces import UNHURRIED
 from inbox.adapters.database.postgres.times import timed
@@ -19,11 +20,11 @@ from inbox.domain.accounts import Channel
 from inbox.domain.contacts import Address
 from inbox.domain.content import Content, Text
 from inbox.domain.errors import SecretUnreadable, WindowClosed
-from inbox.domain.events import MessageSettled
 from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.domain.messages import FAILURES, Author
 from inbox.domain.outbound import FOLLOWER_WAITS, LEASE, NOT_SENT, PAUSED_FOR, REAP_AFTER
 from inbox.domain.outgoing import Sendable
+from inbox.domain.signals import MessageSettled
 from inbox.domain.work import Lane
 from inbox.kit.sealing import Sealer
 from inbox.ports.events import Events
@@ -99,7 +100,7 @@ set status = 'failed', failed_at = now(), error_message = said.sentence,
 from ended join unnest(cast(:reasons as text[]), cast(:sentences as text[])) said(reason, sentence)
   on said.reason = ended.reason
 where m.id = ended.id
-returning m.id, m.account_id, m.conversation_id, m.status, m.wa_message_id, m.error_code, m.error_message, ended.state
+returning m.id, m.account_id, m.conversation_id, m.status, m.wa_message_id, m.error_code, ended.state, ended.reason
 """).bindparams(
     reasons=[*(state.value for state in NOT_SENT), WindowClosed.code],
     sentences=[*NOT_SENT.values(), FAILURES[WindowClosed.graph_code]],
@@ -133,6 +134,7 @@ class Heads:
     def __init__(self, engine: AsyncEngine, sealer: Sealer, events: Events) -> None:
         self._engine = engine
         self._autocommit = autocommit(engine)
+        self._direct = Direct(engine)
         self._sealer = sealer
         self._events = events
 
@@ -163,9 +165,7 @@ class Heads:
         return await repeated(partial(self._end, late, now)) if late else 0
 
     async def _read(self, conversations: Sequence[UUID], now: datetime | None) -> Sequence[Row[Any]]:
-        with database_errors():
-            async with self._autocommit.connect() as connection:
-                return (await connection.execute(_HEADS, {"conversations": conversations, "now": now})).all()
+        return await self._direct.rows(_HEADS, {"conversations": conversations, "now": now})
 
     async def _paused(self, rows: Sequence[Row[Any]]) -> set[UUID]:
         """The messages that have to wait for their account."""
@@ -215,6 +215,7 @@ class Heads:
                 values = {"conversations": conversations, "now": now}
                 ids = list((await connection.execute(_OVER, values)).scalars())
                 ended = (await connection.execute(_END, {"ids": ids, "now": now})).all()
-                await event_log.record(connection, [statuses.changed(row, row.state) for row in ended])
-        self._events.publish(*(MessageSettled(MessageId(row.id)) for row in ended))
+                told = [statuses.changed(row, row.state, reason=row.reason) for row in ended]
+                signals = await event_log.record(connection, told)
+        self._events.publish(*(MessageSettled(MessageId(row.id)) for row in ended), *signals)
         return len(ended)

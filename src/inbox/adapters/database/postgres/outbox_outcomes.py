@@ -16,12 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from inbox.adapters.database.postgres import event_log, paces, reactions, statuses, windows
 from inbox.adapters.database.postgres.engine import database_errors, repeated
 from inbox.adapters.database.postgres.lanes import NUDGE
+from inbox.adapters.database.postgres.outbox_accepted import Acceptances, Item
 from inbox.domain.errors import CommitUnknown, Unstorable
-from inbox.domain.events import Event, MessageSettled, Signal, WorkWaiting
+from inbox.domain.events import AccountPaused, AccountResumed, Event
 from inbox.domain.failure_texts import logged
 from inbox.domain.messages import Status
 from inbox.domain.outbound import FOLLOWER_WAITS, PUBLIC, UNCONFIRMED_AFTER, State, Step, after
 from inbox.domain.pacing import PairLimit
+from inbox.domain.signals import MessageSettled, Signal, WorkWaiting
 from inbox.domain.work import Lane, WorkKind
 from inbox.kit.coalescing import Batching, Coalescer
 from inbox.ports.events import Events
@@ -126,8 +128,7 @@ set status = own.status, error_code = own.code, error_message = own.message,
     failed_at = case when own.status = 'failed' then now() else m.failed_at end
 from own
 where m.id = own.id and own.fits
-returning m.id, m.account_id, m.conversation_id, m.status, m.wa_message_id, m.error_code, m.error_message,
-          m.message_type,
+returning m.id, m.account_id, m.conversation_id, m.status, m.wa_message_id, m.error_code, m.message_type,
           exists (select from whatsapp_accounts a where a.id = m.account_id and a.paused_at is not null) as is_paused,
           (select bool_or(is_due) from lane) as is_lane_due,
           exists (select from message_statuses s where s.wamid = m.wa_message_id and s.message_id is null) as has_news
@@ -147,6 +148,7 @@ update messages m set wa_message_id = :wamid from learned
 where m.id = learned.id and m.wa_message_id is null
   and not exists (select from messages other
                   where other.wa_message_id = :wamid and other.account_id = m.account_id)
+returning m.id, m.account_id, m.conversation_id, m.status, m.wa_message_id, m.error_code
 """)
 
 # A pause ends by itself: after some minutes messages are tried again, and a success lifts it. `no key`: rows that name
@@ -163,8 +165,6 @@ update whatsapp_accounts set paused_at = null, paused_reason = null where id = :
 returning id
 """)
 
-_Item = tuple[Settlement, Lane]
-
 
 class Outcomes:
     """Writes outcomes."""
@@ -172,7 +172,8 @@ class Outcomes:
     def __init__(self, engine: AsyncEngine, events: Events) -> None:
         self._engine = engine
         self._events = events
-        self._coalescer: Coalescer[_Item, None] = Coalescer(
+        self._acceptances = Acceptances(engine, events)
+        self._coalescer: Coalescer[Item, None] = Coalescer(
             self._flush,
             on_timeout=CommitUnknown,
             batching=_BATCHING,
@@ -187,12 +188,13 @@ class Outcomes:
         """Returning means that it is committed, or that the token is stale."""
         await self._coalescer.add((settlement, lane))
 
-    async def _flush(self, items: Sequence[_Item]) -> list[None]:
+    async def _flush(self, items: Sequence[Item]) -> list[None]:
         for some in _apart(items):
-            self._events.publish(*dict.fromkeys(await repeated(partial(self._settle, some))))
+            if left := await self._acceptances.write(some):
+                self._events.publish(*dict.fromkeys(await repeated(partial(self._settle, left))))
         return [None] * len(items)
 
-    async def _settle(self, items: Sequence[_Item]) -> list[Signal]:
+    async def _settle(self, items: Sequence[Item]) -> list[Signal]:
         with database_errors():
             async with self._engine.begin() as connection:
                 values = _values(items)
@@ -211,16 +213,16 @@ class Outcomes:
                 settled = [settlement for settlement, _ in known if settlement.throttled == "number"]
                 await paces.slow(connection, {settlement.account_id for settlement in settled})
                 events += await windows.close(connection, concerned)
-                await event_log.record(connection, events)
-                done: list[Signal] = [MessageSettled(settlement.message_id) for settlement, _ in known]
+                done: list[Signal] = [*await event_log.record(connection, events)]
+                done += [MessageSettled(settlement.message_id) for settlement, _ in known]
                 is_more = others or len(rows) < len(known) or rows[0].is_lane_due
-            await windows.close_apart(self._engine, events, done=concerned)
+            done += await windows.close_apart(self._engine, events, done=concerned)
             return [*signals, *done, *([WorkWaiting(WorkKind.SEND)] if is_more else [])]
 
 
-def _apart(items: Sequence[_Item]) -> Iterator[list[_Item]]:
+def _apart(items: Sequence[Item]) -> Iterator[list[Item]]:
     """Parts in which no message and no lane comes twice, in order: one statement may change a row once."""
-    part: list[_Item] = []
+    part: list[Item] = []
     seen: set[object] = set()
     for item in items:
         names = {item[0].message_id, item[1].key}
@@ -233,19 +235,21 @@ def _apart(items: Sequence[_Item]) -> Iterator[list[_Item]]:
 
 
 async def _consequences(
-    connection: AsyncConnection, items: Iterable[_Item], rows: dict[Any, Row[Any]]
+    connection: AsyncConnection, items: Iterable[Item], rows: dict[Any, Row[Any]]
 ) -> tuple[list[Event], list[Signal]]:
     """What follows from outcomes that were written, and from those that came too late to be written."""
     events: list[Event] = []
     for settlement, _ in items:
         row = rows.get(settlement.message_id)
         if row is not None:
-            events += [] if settlement.state is State.QUEUED else [statuses.changed(row, settlement.state)]
+            reason = settlement.reason if _has_failed(settlement) else None
+            events.append(statuses.changed(row, settlement.state, reason=reason))
             _log_refusal(settlement)
             events += await _account(connection, settlement, is_paused=row.is_paused)
         elif settlement.state is State.ACCEPTED and settlement.wamid is not None:
             values = {"id": settlement.message_id, "token": settlement.token, "wamid": settlement.wamid}
-            await connection.execute(_LEARN, values)
+            learned = (await connection.execute(_LEARN, values)).all()
+            events += [statuses.changed(known, None) for known in learned]
     accepted = {settlement.message_id for settlement, _ in items if settlement.state is State.ACCEPTED}
     ours = [row.id for row in rows.values() if row.message_type == "reaction" and row.id in accepted]
     events += await reactions.taken(connection, ours)
@@ -267,13 +271,11 @@ async def _account(connection: AsyncConnection, settlement: Settlement, *, is_pa
         _log.error(
             "account_paused", account_id=str(settlement.account_id), graph_code=code, said=logged("paused", code)
         )
-        kind = "account.paused"
-    elif settlement.state is State.ACCEPTED and is_paused and (await connection.execute(_RESUME, values)).rowcount:
+        return [AccountPaused(account_id=settlement.account_id, reason=settlement.pause)]
+    if settlement.state is State.ACCEPTED and is_paused and (await connection.execute(_RESUME, values)).rowcount:
         _log.info("account_resumed", account_id=str(settlement.account_id))
-        kind = "account.resumed"
-    else:
-        return []
-    return [Event(account_id=settlement.account_id, conversation_id=None, kind=kind, body={"reason": settlement.pause})]
+        return [AccountResumed(account_id=settlement.account_id)]
+    return []
 
 
 def _log_refusal(settlement: Settlement) -> None:
@@ -283,7 +285,7 @@ def _log_refusal(settlement: Settlement) -> None:
         _log.warning("send_refused", message_id=str(settlement.message_id), graph_code=code, said=said)
 
 
-def _values(items: Sequence[_Item]) -> dict[str, list[Any]]:
+def _values(items: Sequence[Item]) -> dict[str, list[Any]]:
     settlements = [settlement for settlement, _ in items]
     lanes = [lane for _, lane in items]
     return {

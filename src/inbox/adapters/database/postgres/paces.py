@@ -40,12 +40,13 @@ _PRIORITIES: Final = f"generate_series({min(Priority)}, {max(Priority)}) w(prior
 # A lane whose worker died comes first and alone: its token was taken then. Otherwise each number with something due
 # gets an equal share of what is asked for, never more than its tokens, and those go first that had their turn longest
 # ago. Within a number priority decides, but each tenth message is the one that has waited longest. Numbers, priorities
-# and lanes are found by probes of one index, however much waits.
+# and lanes are found by probes of one index, however much waits. The planner must not see the values, or it makes a
+# plan of its own for each claim, which takes longer than to run it.
 CLAIM_SENDS: Final = timed(f"""
 with recursive suspect as materialized (
   select key from lanes
   where kind = 'send' and ver > done and parked is null and attempts > 0 and due <= :time
-    and (retries = 0 or not :untried)
+    and (retries = 0 or not (select cast(:untried as boolean)))
   order by due limit 1 for update skip locked
 ), account(id) as (
   (select account_id from lanes where {_WAITS} order by account_id limit 1)
@@ -75,7 +76,7 @@ with recursive suspect as materialized (
   cross join lateral (
     select key, due from lanes
     where {_WAITS} and account_id = s.id and lanes.priority = w.priority and due <= :time
-      and (retries = 0 or not :untried)
+      and (retries = 0 or not (select cast(:untried as boolean)))
     order by due limit s.most for update skip locked
   ) l
 ), placed as (
@@ -90,7 +91,7 @@ with recursive suspect as materialized (
   from placed
 ), chosen as materialized (
   select id, key, turn, free_at, taken, rate from turned where turn <= most
-  order by turn, free_at nulls first, taken, id limit :limit
+  order by turn, free_at nulls first, taken, id limit (select cast(:limit as int))
 ), paid as (
   insert into number_paces as p (account_id, free_at, taken)
   select id, :time + count(*) * interval '1 s' / max(rate), count(*) from chosen group by id order by id
@@ -100,13 +101,11 @@ with recursive suspect as materialized (
   select key, 0::bigint as turn, cast(null as timestamptz) as free_at from suspect
   union all select key, turn, free_at from chosen
 ), claimed as (
-  update lanes set due = now() + :lease, fence = lanes.fence + 1, attempts = lanes.attempts + 1
-  from taken where lanes.kind = 'send' and lanes.key = taken.key
-  returning lanes.kind, lanes.key, lanes.ver, lanes.fence, lanes.attempts, lanes.retries, lanes.account_id,
-            lanes.traceparent, lanes.pair_refusals, taken.turn, taken.free_at
+  update lanes set due = now() + :lease, fence = fence + 1, attempts = attempts + 1
+  where kind = 'send' and key = any(array(select key from taken))
+  returning kind, key, ver, fence, attempts, retries, account_id, traceparent, pair_refusals
 )
-select kind, key, ver, fence, attempts, retries, account_id, traceparent, pair_refusals, {UNHURRIED}
-from claimed order by turn, free_at nulls first, key
+select claimed.*, {UNHURRIED} from claimed join taken using (key) order by turn, free_at nulls first, key
 """)  # noqa: S608 - constants of ours
 
 # What was under way when WhatsApp began to refuse is refused as well: that counts once. The bucket is empty then.

@@ -1,37 +1,37 @@
 """Reads for screens: autocommitted, one statement each, in the shape that is shown."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from sqlalchemy import text
 
 from inbox.adapters.database.postgres.accounts import APP_SECRET, TABLE, VERIFY_TOKEN
 from inbox.adapters.database.postgres.bot import SHOWN_PROFILE, shown_profile
+from inbox.adapters.database.postgres.bubbles import bubble_of, bubbles
 from inbox.adapters.database.postgres.contacts import CONTACTS, item_of, matching
-from inbox.adapters.database.postgres.conversations import ROW_COLUMNS, preferences_of, row_of
+from inbox.adapters.database.postgres.conversations import LINES, ROW_COLUMNS, line_of, row_of
 from inbox.adapters.database.postgres.notices import NoticeQueries
-from inbox.adapters.database.postgres.old_rows import OLD_TEXT, readable
 from inbox.adapters.database.postgres.reading import AnyRow, Reader, position
 from inbox.adapters.database.postgres.templates import TemplateQueries
 from inbox.adapters.database.postgres.times import shown
 from inbox.domain.access import Reach
 from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.kit.sealing import Sealer
-from inbox.ports.queries import Before
+from inbox.ports.queries import Assignee, Before
 from inbox.ports.records import AppSecret, Owner, Window
 from inbox.ports.templates import TemplateFilter, TemplateRow
 from inbox.ports.views import (
     AccountItem,
     BotProfileRow,
     ContactItem,
-    ContactName,
     ConversationItem,
     ConversationRow,
     MediaRow,
     MessageItem,
-    MoreOfMessage,
     NoticeItem,
     Outcome,
     ScheduledItem,
@@ -39,8 +39,6 @@ from inbox.ports.views import (
 )
 
 PING_SECONDS: Final = 2.0
-_NULL: Final = b"null"
-_MORE: Final = msgspec.json.Decoder(MoreOfMessage)
 
 _NO_TOKENS: Final = frozenset({"", "legacy-verify"})
 """What no handshake may present: nothing, and the word that scripts of the existing system gave their dummy account."""
@@ -62,14 +60,12 @@ select id, phone_number_id, waba_id, app_secret_sealed
 from whatsapp_accounts where app_secret_sealed is not null order by id
 """)
 _OWNER: Final = text("select account_id, id from conversations where id = :id")
+_OWNERS: Final = text("select account_id, id from conversations where id = any(:ids)")
 
-CONVERSATIONS: Final = text(f"""
-select {ROW_COLUMNS}, contact.display_name, contact.whatsapp_number
-from conversations c left join contacts contact on contact.id = c.contact_id
-where c.account_id = :account_id and (c.updated_at, c.id) < (:at, :id)
-order by c.updated_at desc, c.id desc
-limit :limit
-""")  # noqa: S608 - column names of ours
+_OLDER: Final = "(c.updated_at, c.id) < (:at, :id) order by c.updated_at desc, c.id desc limit :limit"
+CONVERSATIONS: Final = text(f"{LINES} where c.account_id = :account_id and {_OLDER}")
+ASSIGNED: Final = text(f"{LINES} where c.account_id = :account_id and c.assignee_id = :assignee and {_OLDER}")
+UNASSIGNED: Final = text(f"{LINES} where c.account_id = :account_id and c.assignee_id is null and {_OLDER}")
 
 CONVERSATION: Final = text(f"""
 select {ROW_COLUMNS} from conversations c where c.id = :id and c.account_id = :account_id
@@ -80,50 +76,16 @@ select last_inbound_at, window_expires_at from conversations
 where id = :id and (account_id = any(:accounts)) <> :everywhere
 """)
 
-# What few messages have is one column of JSON, empty for most: it is looked up for the rows of the page only, hence
-# outside of the lateral with its limit. `reactor` is no key of the index here: an array of keys would cost more.
-# Reactions of ours are shown on their messages only.
-# Old rows may have any word, or none, as status, and no account: they are reached through their conversation.
-# One row without a message for an empty conversation, none for one out of reach.
-MESSAGES: Final = text(f"""
-select m.id, m.conversation_id, m.direction, m.content_text, m."timestamp", m.wa_message_id, m.message_type, m.status,
-       m.media_id, m.media_mime_type, m.media_filename, m.error_message, m.actor, m.client_id, m.delivery_state,
-       m.content::text as content,
-       case when num_nonnulls(
-         m.reply_to_wamid, m.media_id, m.amended_at, m.revoked_at, m.context, m.send_at, r.found) > 0 then
-         json_build_object(
-           'reply_to_wamid', m.reply_to_wamid, 'edited_at', {shown("m.amended_at")},
-           'revoked_at', {shown("m.revoked_at")}, 'context', m.context - 'identity_key_hash',
-           'reactions', coalesce(r.found, '[]'),
-           'reply_to_message_id', (select q.id from messages q where q.wa_message_id = m.reply_to_wamid
-                                     and q.conversation_id = m.conversation_id limit 1),
-           'media_state', (select f.state from media_files f where f.message_id = m.id),
-           'scheduled_at', {shown("m.send_at")})::text
-       end as more,
-       {OLD_TEXT} as is_old
-from conversations c left join lateral (
-select m.id, m.conversation_id, case when m.direction = 'outbound' then 'outbound' else 'inbound' end as direction,
-       m.content_text, {shown('m."timestamp"')} as "timestamp", m.wa_message_id, m.message_type,
-       case when m.status is null then null
-            when m.direction <> 'outbound' then 'received'
-            when m.status in ('pending', 'sent', 'delivered', 'read', 'failed') then m.status
-            else 'sent' end as status,
-       m.media_id, m.media_mime_type, m.media_filename, m.error_message, m.author as actor, m.client_id,
-       o.state as delivery_state, m.content, m.reply_to_wamid, m.amended_at, m.revoked_at, m.context, o.send_at
-from messages m left join outbox o on o.id = m.id and o.account_id = c.account_id
-where m.conversation_id = c.id and (m.account_id = c.account_id or m.account_id is null)
-  and (m."timestamp", m.id) < (:at, :id) and (m.message_type is distinct from 'reaction' or o.id is null)
+_PAGE: Final = bubbles(
+    "conversations c",
+    """(m."timestamp", m.id) < (:at, :id)
 order by m."timestamp" desc, m.id desc
-limit :limit
-) m on true left join lateral (
-  select json_agg(json_build_object('emoji', r.emoji, 'from', case r.reactor when 'business' then r.reactor
-                                    else 'contact' end, 'at', {shown("r.reacted_at")})) as found
-  from reactions r
-  where r.account_id = c.account_id and r.target_wamid = m.wa_message_id and r.emoji is not null
-    and (r.reactor = 'business' or r.reactor = c.contact_id::text)
-) r on true
+limit :limit""",
+)
+# One row without a message for an empty conversation, none for one out of reach.
+MESSAGES: Final = text(f"""{_PAGE}
 where c.id = :conversation_id and (c.account_id = any(:accounts)) <> :everywhere
-""")  # noqa: S608 - a constant of ours
+""")
 
 # One row without a message for a conversation in which nothing waits, none for one out of reach.
 _SCHEDULED: Final = text(f"""
@@ -189,11 +151,21 @@ class PostgresQueries:
         row = await self._read.row(_OWNER, id=conversation_id)
         return None if row is None else Owner(account_id=row.account_id, conversation_id=row.id)
 
+    async def owners_of(self, conversation_ids: Collection[ConversationId]) -> list[Owner]:
+        rows = await self._read.rows(_OWNERS, ids=list(conversation_ids))
+        return [Owner(account_id=row.account_id, conversation_id=row.id) for row in rows]
+
     async def conversations(
-        self, account_id: AccountId, *, limit: int, before: Before | None
+        self, account_id: AccountId, *, limit: int, before: Before | None, assignee: Assignee = UNSET
     ) -> list[ConversationItem]:
-        rows = await self._read.rows(CONVERSATIONS, account_id=account_id, limit=limit, **position(before))
-        return [_line(row) for row in rows]
+        scope = {"account_id": account_id, "limit": limit, **position(before)}
+        if isinstance(assignee, UnsetType):
+            rows = await self._read.rows(CONVERSATIONS, **scope)
+        elif assignee is None:
+            rows = await self._read.rows(UNASSIGNED, **scope)
+        else:
+            rows = await self._read.rows(ASSIGNED, **scope, assignee=assignee)
+        return [line_of(row) for row in rows]
 
     async def conversation(self, account_id: AccountId, conversation_id: ConversationId) -> ConversationRow | None:
         row = await self._read.row(CONVERSATION, account_id=account_id, id=conversation_id)
@@ -210,7 +182,7 @@ class PostgresQueries:
     ) -> list[MessageItem] | None:
         scope = {"conversation_id": conversation_id, "limit": limit, **position(before)}
         rows = await self._read.rows(MESSAGES, **scope, **_within(reach))
-        found = [_bubble(row) for row in rows if row.id is not None]
+        found = [bubble_of(row) for row in rows if row.id is not None]
         # The join promises no order, although it keeps that of its inner side.
         return sorted(found, key=lambda item: (item.timestamp, item.id)) if rows else None
 
@@ -284,37 +256,5 @@ def _within(reach: Reach) -> dict[str, bool | list[AccountId]]:
     return {"everywhere": reach.everywhere, "accounts": list(reach.accounts)}
 
 
-def _line(row: AnyRow) -> ConversationItem:
-    *columns, preferences, display_name, number = row
-    contact = None if number is None else ContactName(display_name, number)
-    return ConversationItem(*(*columns, preferences_of(preferences), contact))
-
-
-def _bubble(row: AnyRow) -> MessageItem:
-    *columns, content, more, is_old = row
-    columns.append(None if content is None else msgspec.Raw(content.encode()))
-    if more is not None:
-        columns += _few(_MORE.decode(more))
-    item = MessageItem(*columns)
-    if is_old and item.content_text is not None:
-        return msgspec.structs.replace(item, content_text=readable(item.message_type, item.content_text))
-    return item
-
-
 def _waiting(row: AnyRow) -> ScheduledItem:
     return ScheduledItem(**{**row._asdict(), "content": msgspec.Raw(row.content.encode())})
-
-
-def _few(more: MoreOfMessage) -> tuple[object, ...]:
-    """The fields of a `MessageItem` that few messages have."""
-    reactions = more.reactions
-    return (
-        more.reply_to_wamid,
-        more.edited_at,
-        more.revoked_at,
-        None if bytes(more.context) == _NULL else more.context,
-        tuple(sorted(reactions, key=lambda one: (one.at, one.sender))) if reactions else reactions,
-        more.reply_to_message_id,
-        more.media_state,
-        more.scheduled_at,
-    )

@@ -1,5 +1,6 @@
 """Reads about API keys and the audit trail: autocommitted, one statement each."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -42,12 +43,12 @@ select id from api_keys
 where digest = :digest and revoked_at is null and (expires_at is null or expires_at > :now)
 """)
 
-_ACTOR: Final = text(f"""
+_ACTORS: Final = text(f"""
 select k.id, {_IS_ACTIVE} as is_active, (
   select coalesce(json_agg(json_build_array(g.permission_code, g.account_id)), '[]')
   from api_key_grants g where g.api_key_id = k.id
 ) as grants
-from api_keys k where k.id = :key_id
+from api_keys k where k.id = any(:key_ids)
 """)  # noqa: S608 - a constant of ours
 
 _ME: Final = text(f"""
@@ -84,11 +85,12 @@ class KeyQueries:
         return None if row is None else row.id
 
     async def actor(self, key_id: UserId) -> Actor | None:
-        row = await self._read.row(_ACTOR, key_id=key_id)
-        if row is None:
-            return None
-        grants = tuple(Grant(code=code, account_id=account_id) for code, account_id in _GRANTS.decode(row.grants))
-        return Actor(user_id=UserId(row.id), email=None, is_active=row.is_active, grants=grants, kind=ActorKind.API_KEY)
+        found = await self.actors([key_id])
+        return found[0] if found else None
+
+    async def actors(self, key_ids: Sequence[UserId]) -> list[Actor]:
+        """Those that exist, revoked ones too."""
+        return [_actor_of(row) for row in await self._read.rows(_ACTORS, key_ids=list(key_ids))]
 
     async def me(self, actor: Actor) -> Me:
         """Raises `UserNotFound` if the row went away meanwhile."""
@@ -115,3 +117,8 @@ class KeyQueries:
 def item_of(row: AnyRow) -> ApiKeyItem:
     """From a row of `ITEM_COLUMNS`."""
     return ApiKeyItem(**{**row._asdict(), "permissions": _PERMISSIONS.decode(row.permissions)})
+
+
+def _actor_of(row: AnyRow) -> Actor:
+    grants = tuple(Grant(code=code, account_id=account_id) for code, account_id in _GRANTS.decode(row.grants))
+    return Actor(user_id=UserId(row.id), email=None, is_active=row.is_active, grants=grants, kind=ActorKind.API_KEY)

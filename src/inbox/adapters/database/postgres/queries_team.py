@@ -1,5 +1,6 @@
 """Reads about people, programs and what they may do: autocommitted, one statement each."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -30,7 +31,7 @@ from inbox.ports.views import (
 
 _VERSION_SECONDS: Final = 0.5
 
-ACTOR: Final = text("""
+_ACTORS_SQL: Final = """
 select u.user_id, u.email, coalesce(u.is_active, false) as is_active, (
   select coalesce(json_agg(json_build_array(g.code, g.account_id, g.is_allowed)), '[]') from (
     select p.permission_code as code, r.account_id, true as is_allowed
@@ -39,8 +40,9 @@ select u.user_id, u.email, coalesce(u.is_active, false) as is_active, (
     select o.permission_code, o.account_id, o.is_allowed from app_user_overrides o where o.user_id = u.user_id
   ) g where g.code is not null
 ) as grants
-from app_users u where u.user_id = :user_id
-""")
+from app_users u where u.user_id = """
+ACTOR: Final = text(f"{_ACTORS_SQL}:user_id")
+_ACTORS: Final = text(f"{_ACTORS_SQL}any(:user_ids)")
 
 _IS_MEMBER: Final = text("select exists (select from app_users where user_id = :user_id)")
 
@@ -100,6 +102,17 @@ class PostgresTeam:
             return await self._keys.actor(subject.user_id)
         row = await self._read.row(ACTOR, user_id=subject.user_id)
         return None if row is None else actor_of(row)
+
+    async def actors(self, subjects: Collection[Subject]) -> dict[Subject, Actor]:
+        """One statement for people and one for programs, if there are any among them."""
+        keys = [subject.user_id for subject in subjects if subject.kind is ActorKind.API_KEY]
+        people = [subject.user_id for subject in subjects if subject.kind is not ActorKind.API_KEY]
+        found = await self._keys.actors(keys) if keys else []
+        if people:
+            found += [actor_of(row) for row in await self._read.rows(_ACTORS, user_ids=people)]
+        by_id = {(actor.user_id, actor.kind is ActorKind.API_KEY): actor for actor in found}
+        known = {subject: by_id.get((subject.user_id, subject.kind is ActorKind.API_KEY)) for subject in subjects}
+        return {subject: actor for subject, actor in known.items() if actor is not None}
 
     async def me(self, actor: Actor) -> Me:
         """Raises `UserNotFound` if the row went away meanwhile."""

@@ -13,8 +13,8 @@ from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inbox.domain.contacts import Address
-from inbox.domain.events import Event
-from inbox.domain.ids import AccountId, ConversationId
+from inbox.domain.events import Event, ReactionChanged
+from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.domain.inbound import Reaction
 from inbox.kit.paging import format_time
 
@@ -25,6 +25,14 @@ BUSINESS: Final = "business"
 _IS_NEWER: Final = """
 (excluded.reacted_at, excluded.wamid collate "C") > (reactions.reacted_at, reactions.wamid collate "C")
 """
+
+# A contact that reacts is locked, so that its conversations cannot become part of others meanwhile; what was tapped in
+# the app holds nobody.
+_HOLD: Final = text("""
+select from unnest(cast(:accounts as uuid[]), cast(:targets as text[])) u(account_id, target)
+join messages m on m.wa_message_id = u.target and (m.account_id = u.account_id or m.account_id is null)
+order by m.id for key share of m
+""")
 
 _STORE: Final = text(f"""
 insert into reactions (account_id, target_wamid, reactor, emoji, wamid, reacted_at)
@@ -125,6 +133,9 @@ async def apply(
             newest[key] = reaction
     if not newest:
         return []
+    if tapped := [(account, target) for account, target, reactor in newest if reactor == BUSINESS]:
+        accounts_of, targets = zip(*tapped, strict=True)
+        await connection.execute(_HOLD, {"accounts": list(accounts_of), "targets": list(targets)})
     columns = {
         "accounts": [account for account, _, _ in newest],
         "targets": [target for _, target, _ in newest],
@@ -175,15 +186,12 @@ async def follow(connection: AsyncConnection, loser: UUID, winner: UUID) -> None
     await connection.execute(_FOLLOW, {"loser": str(loser), "winner": str(winner)})
 
 
-def _told(row: Row[Any]) -> Event:
-    return Event(
+def _told(row: Row[Any]) -> ReactionChanged:
+    return ReactionChanged(
         account_id=AccountId(row.account_id),
         conversation_id=ConversationId(row.conversation_id),
-        kind="message.reaction",
-        body={
-            "id": str(row.id),
-            "emoji": row.emoji,
-            "from": "business" if row.reactor == BUSINESS else "contact",
-            "at": format_time(row.reacted_at),
-        },
+        message_id=MessageId(row.id),
+        emoji=row.emoji,
+        sender="business" if row.reactor == BUSINESS else "contact",
+        at=format_time(row.reacted_at),
     )

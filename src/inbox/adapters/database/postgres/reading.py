@@ -9,10 +9,11 @@ from uuid import UUID
 from sqlalchemy import Row, TextClause
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inbox.adapters.database.postgres.engine import autocommit, database_errors
+from inbox.adapters.database.postgres.direct import Direct, Record
+from inbox.adapters.database.postgres.engine import database_errors
 from inbox.ports.queries import Before
 
-AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+AnyRow: TypeAlias = Record | Row[*tuple[Any, ...]]
 
 QUERY_SECONDS: Final = 5.0
 
@@ -25,7 +26,7 @@ class Reader:
     """Every method raises `DatabaseUnavailable`, `DatabaseTimeout`."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = autocommit(engine)
+        self._direct = Direct(engine)
 
     async def row(self, statement: TextClause, **values: Any) -> AnyRow | None:  # noqa: ANN401 - bound values
         """The first row."""
@@ -41,8 +42,8 @@ class Reader:
     ) -> Sequence[AnyRow]:
         """`within` is the limit in seconds for all of it, the wait for a connection included."""
         with database_errors():
-            async with asyncio.timeout(within), self._engine.connect() as connection:
-                return (await connection.execute(statement, values)).all()
+            async with asyncio.timeout(within):
+                return await self._direct.rows(statement, values)
 
 
 def position(before: Before | None) -> dict[str, datetime | UUID]:

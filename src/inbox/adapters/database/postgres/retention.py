@@ -1,7 +1,7 @@
 """Old rows go in small steps: each is one short statement of its own that passes by rows in use, so nobody waits."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -10,6 +10,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from inbox.adapters.database.postgres.engine import autocommit, database_errors
+from inbox.adapters.database.postgres.reading import AnyRow
+from inbox.domain.errors import DatabaseTimeout, DatabaseUnavailable
 from inbox.ports.deliveries import DISCARDED, Removed, Sweep
 
 LOOKED_AT: Final = 5_000
@@ -56,6 +58,18 @@ def _step(table: str, key: str, condition: str) -> TextClause:
 
 _OLDER: Final = "< now() - cast(:age as interval)"
 
+# Who has not read what is removed here is told to begin anew: the floor rises with it.
+_EVENTS: Final = text(f"""
+with old as (
+  select id from event_log where created_at {_OLDER} limit :limit for update skip locked
+), removed as (
+  delete from event_log using old where event_log.id = old.id returning event_log.id
+), floor as (
+  update event_log_state set floor = greatest(floor, (select max(id) from removed)) where exists (select from removed)
+)
+select count(*) as removed from removed
+""")  # noqa: S608 - a constant of ours
+
 _STEPS: Final = {
     Sweep.DISCARDED: _step(
         "deliveries",
@@ -71,7 +85,7 @@ _STEPS: Final = {
     Sweep.PROCESSES: _step("processes", "processes.id", f"seen_at {_OLDER}"),
     Sweep.MEDIA_FAILURES: _step("media_failures", "media_failures.ctid", f"at {_OLDER}"),
     Sweep.MEDIA_WORK: _step("lanes", "lanes.ctid", f"kind = 'media' and ver = done and due {_OLDER}"),
-    Sweep.EVENTS: _step("event_log", "event_log.ctid", f"created_at {_OLDER}"),
+    Sweep.EVENTS: _EVENTS,
 }
 
 
@@ -95,13 +109,20 @@ class PostgresRetention:
 
 
 async def _leave(connection: AsyncConnection) -> None:
-    """Without an error of its own, which would take the place of a cancellation. A broken connection has no right."""
+    """Without an error of its own, which would take the place of a cancellation. A broken connection has no right.
+
+    One that may still hold it does not go back to the pool, where it would hold it for good.
+    """
     if connection.invalidated:
         return
+    has_left = False
     try:
-        await connection.execute(_LEAVE)
-    except SQLAlchemyError:
-        await connection.invalidate()
+        with suppress(SQLAlchemyError, OSError):  # the second one for a TimeoutError, the driver's own limit
+            await connection.execute(_LEAVE)
+            has_left = True
+    finally:
+        if not has_left:
+            await connection.invalidate()
 
 
 class PostgresSweeper:
@@ -115,12 +136,21 @@ class PostgresSweeper:
         values = {"age": age, "limit": limit}
         if what is Sweep.DELIVERIES:
             return await self._deliveries(limit, {**values, **self._behind, "look": LOOKED_AT})
-        removed = (await self._connection.execute(_STEPS[what], values)).scalar_one()
-        return Removed(removed, is_over=removed < limit)
+        row = await self._row(_STEPS[what], values)
+        return Removed(row.removed, is_over=row.removed < limit)
 
     async def _deliveries(self, limit: int, values: Mapping[str, object]) -> Removed:
-        row = (await self._connection.execute(_DELIVERIES, values)).one()
+        row = await self._row(_DELIVERIES, values)
         if row.removed == limit:
             return Removed(row.removed, is_over=False)
         self._behind = {"done_at": row.done_at, "id": row.id}
         return Removed(row.removed, is_over=row.looked < LOOKED_AT)
+
+    async def _row(self, statement: TextClause, values: Mapping[str, object]) -> AnyRow:
+        try:
+            with database_errors():
+                return (await self._connection.execute(statement, values)).one()
+        except DatabaseTimeout as error:
+            if self._connection.invalidated:  # by the limit of the driver: the right went with it
+                raise DatabaseUnavailable from error
+            raise

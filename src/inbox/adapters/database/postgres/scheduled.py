@@ -13,15 +13,16 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from inbox.adapters.database.postgres import event_log, statuses
+from inbox.adapters.database.postgres import event_log, statuses, windows
 from inbox.adapters.database.postgres.engine import autocommit, database_errors, repeated
 from inbox.adapters.database.postgres.times import shown, timed
 from inbox.domain.errors import WindowClosed
-from inbox.domain.events import Event, MessageSettled, Signal, WorkWaiting
-from inbox.domain.ids import AccountId, ConversationId, MessageId
+from inbox.domain.events import Cause, Event
+from inbox.domain.ids import MessageId
 from inbox.domain.messages import FAILURES
-from inbox.domain.outbound import NOT_SENT, PUBLIC, State, Step, after
+from inbox.domain.outbound import NOT_SENT, State, Step, after
 from inbox.domain.scheduling import when_due
+from inbox.domain.signals import MessageSettled, Signal, WorkWaiting
 from inbox.domain.work import WorkKind
 from inbox.ports.events import Events
 
@@ -98,11 +99,11 @@ with ended as (
   from unnest(cast(:ids as uuid[]), cast(:states as text[]), cast(:reasons as text[]), cast(:codes as int[]),
               cast(:sentences as text[])) u(id, state, reason, code, sentence)
   where o.id = u.id and o.state = 'scheduled'
-  returning o.id, o.state, u.code, u.sentence
+  returning o.id, o.state, o.reason, u.code, u.sentence
 )
 update messages m set status = 'failed', failed_at = :time, error_code = ended.code, error_message = ended.sentence
 from ended where m.id = ended.id
-returning m.id, m.account_id, m.conversation_id, m.status, m.wa_message_id, m.error_code, m.error_message, ended.state
+returning m.id, m.account_id, m.conversation_id, m.status, m.wa_message_id, m.error_code, ended.state, ended.reason
 """)
 
 
@@ -138,7 +139,9 @@ class Scheduled:
                 fates = {row.id: _fate(row) for row in heads}
                 queued = {key: until for key, (step, until) in fates.items() if step is Step.DUE}
                 ended = {key: step for key, (step, _) in fates.items() if step is not Step.DUE}
-                signals = [*await _queue(connection, queued, now), *await _end(connection, ended, now)]
+                signals, told = await _queue(connection, queued, now)
+                woken, failed = await _end(connection, ended, now)
+                signals += [*woken, *await event_log.record(connection, told + failed)]
         self._events.publish(*signals)
         return len(heads)
 
@@ -149,18 +152,26 @@ def _fate(row: Row[Any]) -> tuple[Step, datetime]:
     )
 
 
-async def _queue(connection: AsyncConnection, due: Mapping[UUID, datetime], now: datetime | None) -> Sequence[Signal]:
+async def _queue(
+    connection: AsyncConnection, due: Mapping[UUID, datetime], now: datetime | None
+) -> tuple[list[Signal], list[Event]]:
+    """The message has another place in its conversation now, and the conversation another one in the list."""
     if not due:
-        return []
+        return [], []
     values = {"ids": list(due), "expiries": list(due.values()), "now": now}
     rows = (await connection.execute(_QUEUE, values)).all()
-    await event_log.record(connection, [_queued(row) for row in rows])
-    return [WorkWaiting(WorkKind.SEND)]
+    told: list[Event] = []
+    for row in rows:
+        told.append(statuses.moved_on(row, State.QUEUED, timestamp=row.at))
+        told.append(windows.updated(row.account_id, row.conversation_id, Cause.MESSAGE))
+    return [WorkWaiting(WorkKind.SEND)], told
 
 
-async def _end(connection: AsyncConnection, over: Mapping[UUID, Step], now: datetime | None) -> Sequence[Signal]:
+async def _end(
+    connection: AsyncConnection, over: Mapping[UUID, Step], now: datetime | None
+) -> tuple[list[Signal], list[Event]]:
     if not over:
-        return []
+        return [], []
     why = [_WHY[step] for step in over.values()]
     values = {
         "ids": list(over),
@@ -171,20 +182,5 @@ async def _end(connection: AsyncConnection, over: Mapping[UUID, Step], now: date
         "now": now,
     }
     rows = (await connection.execute(_END, values)).all()
-    await event_log.record(connection, [statuses.changed(row, row.state) for row in rows])
-    return [MessageSettled(MessageId(row.id)) for row in rows]
-
-
-def _queued(row: Row[Any]) -> Event:
-    """Front ends see it as pending, before and after; its place in the conversation is another one now."""
-    return Event(
-        account_id=AccountId(row.account_id),
-        conversation_id=ConversationId(row.conversation_id),
-        kind="message.status",
-        body={
-            "id": str(row.id),
-            "status": PUBLIC[State.QUEUED].value,
-            "delivery_state": State.QUEUED.value,
-            "timestamp": row.at,
-        },
-    )
+    told = [statuses.changed(row, row.state, reason=row.reason) for row in rows]
+    return [MessageSettled(MessageId(row.id)) for row in rows], [*told]

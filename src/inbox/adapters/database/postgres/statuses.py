@@ -16,13 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inbox.adapters.database.postgres import reactions
 from inbox.adapters.database.postgres.lanes import NUDGE
-from inbox.domain.events import Event, MessageSettled, Signal, WorkWaiting
+from inbox.domain.events import Event, MessageDoubled, StatusChanged
 from inbox.domain.failure_texts import logged
 from inbox.domain.graph_errors import OPEN_ENDED
 from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.domain.inbound import InboundStatus
 from inbox.domain.messages import FAILURES, FROM_META, RANK, Status
-from inbox.domain.outbound import OpId, State, Step, after
+from inbox.domain.outbound import PUBLIC, OpId, State, Step, after
+from inbox.domain.signals import MessageSettled, Signal, WorkWaiting
 from inbox.domain.work import WorkKind
 from inbox.kit.redaction import scrub
 
@@ -37,6 +38,7 @@ _ECHOES: Final = {
 _MOVES: Final = [
     (state, seen, moved) for state in State for seen, echo in _ECHOES.items() if (moved := after(state, echo))
 ]
+_WORDS: Final = {status.value: status for status in Status}
 _MOST_ATTEMPTS: Final = 2**31 - 1
 _OPEN: Final = frozenset({State.QUEUED, State.CLAIMED, State.WIRE, State.UNKNOWN})
 _WAITED_FOR: Final = frozenset({State.WIRE, State.UNKNOWN})
@@ -138,8 +140,7 @@ where m.id = n.id
   and (m.status, m.sent_at, m.delivered_at, m.read_at, m.failed_at, m.error_code, m.error_message) is distinct from
       (n.status, least(m.sent_at, n.sent_at), least(m.delivered_at, n.delivered_at), least(m.read_at, n.read_at),
        least(m.failed_at, n.failed_at), n.error_code, n.error_message)
-returning m.id, m.account_id, m.conversation_id, m.status, m.wa_message_id, m.error_code, m.error_message,
-          m.message_type
+returning m.id, m.account_id, m.conversation_id, m.status, m.wa_message_id, m.error_code, m.message_type
 """).bindparams(
     words=list(FROM_META),
     shown=[status.value for status in FROM_META.values()],
@@ -161,7 +162,8 @@ with word as (
 ), held as (
   select o.id, o.state from outbox o where o.id = any(cast(:ids as uuid[])) order by o.id for update
 ), next as (
-  select h.id, h.state as was, coalesce(v.moved, h.state) as state, m.wa_message_id as wamid
+  select h.id, h.state as was, coalesce(v.moved, h.state) as state, m.wa_message_id as wamid, m.account_id,
+         m.conversation_id, m.status, m.error_code
   from held h join messages m on m.id = h.id left join seen on seen.message_id = h.id
   left join unnest(cast(:states as text[]), cast(:seens as text[]), cast(:moves as text[])) v(state, seen, moved)
     on v.state = h.state and v.seen = seen.shown
@@ -174,7 +176,7 @@ set state = n.state, wamid = coalesce(o.wamid, n.wamid),
     unknown_until = case when o.state = n.state then o.unknown_until end
 from next n
 where o.id = n.id and (o.state <> n.state or (o.wamid is null and n.wamid is not null))
-returning o.id, n.was, o.state
+returning o.id, n.was, o.state, n.account_id, n.conversation_id, n.status, n.wamid as wa_message_id, n.error_code
 """).bindparams(
     words=list(FROM_META),
     shown=[status.value for status in FROM_META.values()],
@@ -240,7 +242,7 @@ async def hear(connection: AsyncConnection, statuses: Sequence[InboundStatus], o
     touched = new | learned.keys() | (await adopt(connection, waiting) if waiting else set())
     held = {str(t.conversation_id) for t, _ in pairs if t.id in touched and t.state in _WAITED_FOR}
     events, signals = await show(connection, touched, lanes=sorted(held))
-    doubles = [_doubled(t, s) for t, s in pairs if t.is_other(s) and (s.wamid, s.status) in kept]
+    doubles: list[Event] = [_doubled(t, s) for t, s in pairs if t.is_other(s) and (s.wamid, s.status) in kept]
     news = _news(zip(targets, statuses, strict=True), rows)
     return Heard(new=news, events=events + doubles, signals=signals)
 
@@ -283,7 +285,9 @@ async def show(
     shown = (await connection.execute(_SHOW, {"ids": ids})).all()
     nudged = (await connection.execute(NUDGE, {"kind": WorkKind.SEND.value, "keys": lanes})).rowcount if lanes else 0
     moved = {row.id: row for row in (await connection.execute(_ECHO, {"ids": ids})).all()}
-    events = [changed(row, moved[row.id].state if row.id in moved else None) for row in shown]
+    events: list[Event] = [changed(row, moved[row.id].state if row.id in moved else None) for row in shown]
+    seen_before = moved.keys() - {row.id for row in shown}
+    events += [changed(moved[one], moved[one].state) for one in sorted(seen_before)]
     tapped = {row.id: row.status for row in shown if row.message_type == "reaction"}
     events += await reactions.taken(connection, [one for one, seen in tapped.items() if seen != Status.FAILED])
     events += await reactions.withdrawn(connection, [one for one, seen in tapped.items() if seen == Status.FAILED])
@@ -325,27 +329,40 @@ def _rows(statuses: Sequence[InboundStatus], targets: Sequence[_Target | None]) 
     }
 
 
-def changed(row: Row[Any], state: str | None) -> Event:
-    """What everybody who looks at the message is told. `state` is the inner one, if it moved."""
-    body: dict[str, str | int | bool | None] = {
-        "id": str(row.id),
-        "status": row.status,
-        "wa_message_id": row.wa_message_id,
-        "error_code": row.error_code,
-        "error_message": row.error_message,
-    }
-    return Event(
+def changed(row: Row[Any], state: str | None, *, reason: str | None = None) -> StatusChanged:
+    """What everybody who looks at the message is told. `state` is the inner one, if it moved; `reason` why it failed.
+
+    Rows of the existing system may have any word as status.
+    """
+    return StatusChanged(
         account_id=AccountId(row.account_id),
         conversation_id=row.conversation_id and ConversationId(row.conversation_id),
-        kind="message.status",
-        body=body | ({"delivery_state": state} if state else {}),
+        message_id=MessageId(row.id),
+        status=_WORDS.get(row.status, Status.SENT),
+        wa_message_id=row.wa_message_id,
+        delivery_state=None if state is None else State(state),
+        error_code=row.error_code,
+        reason=reason,
     )
 
 
-def _doubled(target: _Target, status: InboundStatus) -> Event:
-    return Event(
+def moved_on(row: Row[Any], state: State, *, timestamp: str | None = None) -> StatusChanged:
+    """The same for a message of which only the inner state moved: it is shown as pending, before and after."""
+    return StatusChanged(
+        account_id=AccountId(row.account_id),
+        conversation_id=ConversationId(row.conversation_id),
+        message_id=MessageId(row.id),
+        status=PUBLIC[state],
+        delivery_state=state,
+        timestamp=timestamp,
+    )
+
+
+def _doubled(target: _Target, status: InboundStatus) -> MessageDoubled:
+    return MessageDoubled(
         account_id=AccountId(target.account_id),
         conversation_id=target.conversation_id,
-        kind="message.doubled",
-        body={"id": str(target.id), "wa_message_id": target.wamid, "other_wa_message_id": status.wamid},
+        message_id=MessageId(target.id),
+        wa_message_id=target.wamid,
+        other_wa_message_id=status.wamid,
     )

@@ -127,9 +127,27 @@ conversations: Final = Table(
     moment("handed_over_at"),
     Column("handover_reason", Text),
     moment("free_entry_until"),
+    Column("assignee_id", Uuid),
+    moment("assigned_at"),
+    flag("bot_suggests", default="false"),
     Index("conversations_account_client_unique", "account_id", "client_number", unique=True),
     Index("idx_conversations_account_updated", "account_id", text("updated_at DESC"), text("id DESC")),
     Index("idx_conversations_contact", "contact_id"),
+    Index(
+        "conversations_assigned",
+        "account_id",
+        "assignee_id",
+        text("updated_at DESC"),
+        text("id DESC"),
+        postgresql_where=text("assignee_id is not null"),
+    ),
+    Index(
+        "conversations_unassigned",
+        "account_id",
+        text("updated_at DESC"),
+        text("id DESC"),
+        postgresql_where=text("assignee_id is null"),
+    ),
 )
 
 messages: Final = Table(
@@ -246,5 +264,6 @@ bot_profiles: Final = Table(
     moment_now("created_at", nullable=True),
     moment_now("updated_at", nullable=True),
     Column("template_config", JSONB, server_default=text("'{}'::jsonb")),
+    Column("behaviour", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     Index("bot_profiles_account_id_idx", "account_id", unique=True),
 )

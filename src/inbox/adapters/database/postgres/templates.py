@@ -11,10 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inbox.adapters.database.postgres.reading import AnyRow, Reader, position
 from inbox.adapters.database.postgres.times import shown
+from inbox.domain.events import Event, TemplateUpdated
 from inbox.domain.ids import AccountId, uuid7
 from inbox.domain.templates import KnownTemplate, Standing, TemplateNews, TemplateStatus, told
 from inbox.ports.queries import Before
-from inbox.ports.templates import DueSync, TemplateFilter, TemplateRow
+from inbox.ports.templates import DueSync, Reading, TemplateFilter, TemplateRow
 
 _KNOWN: Final = (
     "t.name, t.language, t.meta_id, t.parameter_format, t.status, t.status_at, t.reason, t.details, t.quality, "
@@ -79,16 +80,28 @@ update message_templates
 set status = :deleted, status_at = :at, reason = null, details = null
 where account_id = :account_id and waba_id = :waba_id and (seen_at is null or seen_at < :begun)
   and status is distinct from :deleted and (status_at is null or status_at < :at)
+returning id, name, language
 """)
 _COUNT: Final = text("""
 select count(*) from message_templates
 where account_id = :account_id and waba_id = :waba_id and status is distinct from :deleted
 """)
+# Whoever changes something while the list is read has to move `due_at`: so it lies late enough meanwhile.
+_BEGIN: Final = text("""
+insert into template_syncs (account_id, waba_id, due_at)
+values (:account_id, :waba_id, now() + cast(:hold as interval))
+on conflict (account_id) do update
+set due_at = greatest(template_syncs.due_at, excluded.due_at), waba_id = excluded.waba_id,
+    synced_at = case when template_syncs.waba_id = excluded.waba_id then template_syncs.synced_at end
+returning due_at
+""")
 _SYNCED: Final = text("""
 insert into template_syncs (account_id, waba_id, synced_at, due_at)
 values (:account_id, :waba_id, :begun, coalesce(now() + cast(:next_in as interval), 'infinity'))
 on conflict (account_id) do update
-set waba_id = excluded.waba_id, synced_at = excluded.synced_at, due_at = excluded.due_at, failures = 0
+set waba_id = excluded.waba_id, synced_at = excluded.synced_at, failures = 0,
+    due_at = case when template_syncs.due_at = :held_until then excluded.due_at
+                  else least(template_syncs.due_at, excluded.due_at) end
 """)
 _POSTPONE: Final = text("""
 update template_syncs set due_at = now() + :wait, failures = failures + 1 where account_id = :account_id
@@ -156,25 +169,44 @@ where s.account_id = :account_id
 _DELETED: Final = TemplateStatus.DELETED.value
 
 
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows that news were about, and what is to be told of those that changed."""
+
+    ids: list[UUID]
+    events: list[TemplateUpdated]
+
+
 class PostgresTemplates:
     """What is known, inside a transaction. Rows are locked by name and language."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, events: list[Event]) -> None:
+        """`events` are those that the transaction records."""
         self._connection = connection
+        self._events = events
 
     async def tell(self, account_id: AccountId, waba_id: str, news: Sequence[TemplateNews]) -> Sequence[UUID]:
-        return await tell(self._connection, account_id, waba_id, news)
+        told = await tell(self._connection, account_id, waba_id, news)
+        self._events += told.events
+        return told.ids
 
     async def seen(self, account_id: AccountId, waba_id: str, news: Sequence[TemplateNews], begun: datetime) -> None:
-        ids = await tell(self._connection, account_id, waba_id, news)
+        ids = await self.tell(account_id, waba_id, news)
         await self._connection.execute(_SEEN, {"account_id": account_id, "ids": ids, "begun": begun})
 
+    async def begin_sync(self, account_id: AccountId, waba_id: str, hold: timedelta) -> datetime:
+        scope = {"account_id": account_id, "waba_id": waba_id}
+        held_until: datetime = (await self._connection.execute(_BEGIN, {**scope, "hold": hold})).scalar_one()
+        return held_until
+
     async def finish_sync(
-        self, account_id: AccountId, waba_id: str, *, begun: datetime, at: datetime, next_in: timedelta | None
+        self, account_id: AccountId, waba_id: str, reading: Reading, *, next_in: timedelta | None
     ) -> int:
         scope = {"account_id": account_id, "waba_id": waba_id}
-        await self._connection.execute(_GONE, {**scope, "deleted": _DELETED, "begun": begun, "at": at})
-        await self._connection.execute(_SYNCED, {**scope, "begun": begun, "next_in": next_in})
+        begun, at, held_until = reading.begun, reading.at, reading.held_until
+        gone = await self._connection.execute(_GONE, {**scope, "deleted": _DELETED, "begun": begun, "at": at})
+        self._events += [_updated(account_id, row.id, row.name, row.language, _DELETED) for row in gone]
+        values = {"begun": begun, "held_until": held_until, "next_in": next_in}
+        await self._connection.execute(_SYNCED, {**scope, **values})
         return int((await self._connection.execute(_COUNT, {**scope, "deleted": _DELETED})).scalar_one())
 
     async def postpone_sync(self, account_id: AccountId, wait: timedelta) -> None:
@@ -200,8 +232,8 @@ class PostgresTemplates:
         return Standing(is_listed=row.is_listed, template=None if row.id is None else _known(row))
 
 
-async def tell(connection: AsyncConnection, account_id: UUID, waba_id: str, news: Iterable[TemplateNews]) -> list[UUID]:
-    """Applies `news` and returns the rows that they are about."""
+async def tell(connection: AsyncConnection, account_id: UUID, waba_id: str, news: Iterable[TemplateNews]) -> Told:
+    """Applies `news`."""
     by_key: dict[tuple[str, str], list[TemplateNews]] = {}
     for one in news:
         by_key.setdefault((one.name, one.language), []).append(one)
@@ -216,9 +248,10 @@ async def tell(connection: AsyncConnection, account_id: UUID, waba_id: str, news
             now = told(now, one)
         if now != before:
             changed[row.id] = now
+    events = [_updated(account_id, one, now.name, now.language, now.status) for one, now in changed.items()]
     if changed:
         await connection.execute(_WRITE, {"account_id": account_id, "ids": list(changed), **_columns(changed.values())})
-    return [row.id for row in rows]
+    return Told(ids=[row.id for row in rows], events=events)
 
 
 async def hurry(connection: AsyncConnection, account_id: UUID, waba_id: str, wait: timedelta = timedelta()) -> None:
@@ -245,6 +278,12 @@ class TemplateQueries:
     async def synced_at(self, account_id: AccountId) -> datetime | None:
         row = await self._read.row(_SYNCED_AT, account_id=account_id)
         return None if row is None else row.synced_at
+
+
+def _updated(account_id: UUID, template_id: UUID, name: str, language: str, status: str | None) -> TemplateUpdated:
+    return TemplateUpdated(
+        account_id=AccountId(account_id), template_id=template_id, name=name, language=language, status=status
+    )
 
 
 def _item(row: AnyRow) -> TemplateRow:

@@ -17,6 +17,9 @@ from inbox.adapters.database.postgres.conversations import PostgresConversations
 from inbox.adapters.database.postgres.deliveries import STORE_SECONDS, PostgresDeliveries
 from inbox.adapters.database.postgres.delivery_outcomes import DeliveryOutcomes
 from inbox.adapters.database.postgres.engine import database_errors, forget_failure, has_failed
+from inbox.adapters.database.postgres.event_feed import PostgresEventLog, PostgresTickets
+from inbox.adapters.database.postgres.knowledge import PostgresArticles
+from inbox.adapters.database.postgres.knowledge_search import PostgresKnowledge
 from inbox.adapters.database.postgres.local_accounts import PostgresLocalAccounts
 from inbox.adapters.database.postgres.media_files import PostgresMediaFiles
 from inbox.adapters.database.postgres.members import CHANGE_RIGHTS, PostgresMembers
@@ -24,6 +27,7 @@ from inbox.adapters.database.postgres.messages import PostgresMessages
 from inbox.adapters.database.postgres.operations import PostgresOperations
 from inbox.adapters.database.postgres.outbox import PostgresOutbox
 from inbox.adapters.database.postgres.queries import PostgresQueries
+from inbox.adapters.database.postgres.queries_bot import PostgresBotQueries
 from inbox.adapters.database.postgres.queries_team import PostgresTeam
 from inbox.adapters.database.postgres.reading import Reader
 from inbox.adapters.database.postgres.receipts import PostgresReceipts
@@ -33,14 +37,18 @@ from inbox.adapters.database.postgres.templates import PostgresTemplates
 from inbox.adapters.database.postgres.uploads import PostgresUploads
 from inbox.domain.audit import AuditEntry
 from inbox.domain.errors import CommitUnknown, DatabaseTimeout
-from inbox.domain.events import Event, Signal, WorkWaiting
-from inbox.domain.ids import AccountId
+from inbox.domain.events import Event
+from inbox.domain.ids import AccountId, ConversationId
+from inbox.domain.signals import Signal, WorkWaiting
 from inbox.domain.work import Lane, WorkKind
 from inbox.kit.boundaries import forbid_open_transaction, inside_transaction
 from inbox.kit.sealing import Sealer
+from inbox.ports.bot import Bot, BotQueries
 from inbox.ports.database import Deliveries, Outbox, Work
 from inbox.ports.deliveries import Archive, Replays, Retention
 from inbox.ports.events import Events
+from inbox.ports.feed import EventLog, Tickets
+from inbox.ports.knowledge import Articles, KnowledgeQueries
 from inbox.ports.local_accounts import LocalAccounts
 from inbox.ports.monitoring import Operations
 from inbox.ports.queries import Queries
@@ -49,7 +57,6 @@ from inbox.ports.records import Applied, InboundBatch
 from inbox.ports.repositories import (
     Accounts,
     ApiKeys,
-    Bot,
     Contacts,
     Conversations,
     MediaFiles,
@@ -66,10 +73,13 @@ class PostgresTransaction:
     """What changes together. Deliveries, finished lanes and events are written last, whatever the order of calls."""
 
     def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
-        self.accounts: Accounts = PostgresAccounts(connection, sealer)
-        self.contacts: Contacts = PostgresContacts(connection)
-        self.conversations: Conversations = PostgresConversations(connection)
-        self.messages: Messages = PostgresMessages(connection)
+        self.signals: list[Signal] = []
+        self._events: list[Event] = []
+        self.accounts: Accounts = PostgresAccounts(connection, sealer, self._events)
+        self.contacts: Contacts = PostgresContacts(connection, self._events)
+        ready: set[ConversationId] = set()
+        self.conversations: Conversations = PostgresConversations(connection, self._events, ready)
+        self.messages: Messages = PostgresMessages(connection, self._events, self.wake, ready)
         self.media_files: MediaFiles = PostgresMediaFiles(connection)
         self.uploads: Uploads = PostgresUploads(connection)
         self.members: Members = PostgresMembers(connection)
@@ -79,10 +89,9 @@ class PostgresTransaction:
         self.local_accounts: LocalAccounts = PostgresLocalAccounts(connection, sealer)
         self.replays: Replays = PostgresReplays(connection)
         self.receipts: ReadReceipts = PostgresReceipts(connection, sealer)
-        self.templates: StoredTemplates = PostgresTemplates(connection)
-        self.signals: list[Signal] = []
+        self.templates: StoredTemplates = PostgresTemplates(connection, self._events)
+        self.knowledge: Articles = PostgresArticles(connection)
         self._connection = connection
-        self._events: list[Event] = []
         self._audited: list[AuditEntry] = []
         self._held = lanes.HeldLanes(connection)
         self._outcomes = DeliveryOutcomes(connection)
@@ -128,7 +137,7 @@ class PostgresTransaction:
         await self._outcomes.write()
         await self._held.finish()
         await audit.write(self._connection, self._audited)
-        await event_log.record(self._connection, self._events)
+        self.wake(*await event_log.record(self._connection, self._events))
 
 
 class PostgresDatabase:
@@ -161,6 +170,10 @@ class PostgresDatabase:
         self.operations: Operations = PostgresOperations(reader)
         self.archive: Archive = PostgresArchive(reader)
         self.retention: Retention = PostgresRetention(engine)
+        self.knowledge: KnowledgeQueries = PostgresKnowledge(reader)
+        self.bot: BotQueries = PostgresBotQueries(reader)
+        self.event_log: EventLog = PostgresEventLog(engine)
+        self.tickets: Tickets = PostgresTickets(engine)
         self._engine = engine
         self._sealer = sealer
         self._events = events

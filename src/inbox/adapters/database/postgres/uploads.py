@@ -1,7 +1,7 @@
 """Files that people gave us to send. Their bytes lie in the media store, under the id of the row."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from inbox.adapters.database.postgres.times import shown
 from inbox.domain.ids import AccountId, MessageId
 from inbox.domain.uploads import UploadKind
 from inbox.ports.media import MediaKey, Stored
-from inbox.ports.uploads import NewUpload, Upload, UploadItem
+from inbox.ports.uploads import GivenUp, NewUpload, Upload, UploadItem
 
 _BEGIN: Final = text("""
 insert into uploads (id, account_id, kind, name, created_by) values (:id, :account_id, :kind, :name, :created_by)
@@ -80,11 +80,12 @@ _GIVE_UP: Final = text("""
 with old as (
   select id from uploads
   where used_at is null and (created_at < now() - cast(:age as interval) or state = 'removed')
-  order by created_at limit :limit for update skip locked
+    and (created_at, id) > (:at, :id)
+  order by created_at, id limit :limit for update skip locked
 ), removed as (
   update uploads u set state = 'removed' from old where u.id = old.id returning u.account_id, u.id, u.created_at
 )
-select account_id, id from removed order by created_at, id
+select account_id, id, created_at from removed order by created_at, id
 """)
 
 _REMOVE: Final = text("""
@@ -92,6 +93,8 @@ delete from uploads
 using unnest(cast(:accounts as uuid[]), cast(:ids as uuid[])) u(account_id, id)
 where uploads.id = u.id and uploads.account_id = u.account_id and uploads.state <> 'stored'
 """)
+
+_BEGINNING: Final = (datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0))
 
 
 class PostgresUploads:
@@ -136,9 +139,10 @@ class PostgresUploads:
         values = {"media_id": media_id, "number": number, "expires_at": expires_at}
         await self._connection.execute(_GIVEN, {"id": upload_id, "account_id": account_id, **values})
 
-    async def give_up(self, age: timedelta, limit: int) -> list[MediaKey]:
-        rows = await self._connection.execute(_GIVE_UP, {"age": age, "limit": limit})
-        return [MediaKey(AccountId(row.account_id), row.id) for row in rows]
+    async def give_up(self, age: timedelta, limit: int, behind: GivenUp | None) -> list[GivenUp]:
+        at, upload_id = _BEGINNING if behind is None else (behind.created_at, behind.key.id)
+        rows = await self._connection.execute(_GIVE_UP, {"age": age, "limit": limit, "at": at, "id": upload_id})
+        return [GivenUp(MediaKey(AccountId(row.account_id), row.id), row.created_at) for row in rows]
 
     async def remove(self, keys: Sequence[MediaKey]) -> None:
         values = {"accounts": [key.account_id for key in keys], "ids": [key.id for key in keys]}

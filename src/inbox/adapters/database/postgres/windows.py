@@ -12,22 +12,22 @@ matter, nor do repetitions.
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from inbox.adapters.database.postgres import event_log
 from inbox.domain.conversations import WINDOW
 from inbox.domain.errors import WindowClosed
-from inbox.domain.events import Event
+from inbox.domain.events import Cause, ConversationUpdated, Event, StatusChanged
 from inbox.domain.graph_errors import WINDOW_CODES
 from inbox.domain.ids import AccountId, ConversationId
 from inbox.domain.inbound import InboundStatus
 from inbox.domain.outbound import OpId, State
+from inbox.domain.signals import LogGrew
 from inbox.domain.upstream_errors import Refused
-from inbox.kit.paging import format_time
 from inbox.ports.records import Settlement
 
 _ANSWER_WITHIN: Final = timedelta(hours=24)
@@ -82,13 +82,14 @@ with answered as (
 )
 update conversations c set free_entry_until = a.until
 from answered a where c.id = a.id and c.free_entry_until is distinct from a.until
+returning c.id, c.account_id
 """).bindparams(within=_ANSWER_WITHIN, free_for=_FREE_FOR)
 
 # What opened the window is not stored apart: it is a day before its end.
 _CLOSE: Final = text(f"""
 update conversations c set window_expires_at = null
 where c.id = any(cast(:ids as uuid[])) and c.window_expires_at - cast(:window as interval) <= {REFUSED_AT}
-returning c.id, c.account_id, c.unread_count, c.updated_at, c.window_expires_at
+returning c.id, c.account_id
 """).bindparams(window=WINDOW)  # noqa: S608 - constants of ours
 
 # Whoever looks at the head of the queue, and the reaper, end them.
@@ -132,10 +133,12 @@ async def lock_refused(connection: AsyncConnection, settlements: Sequence[Settle
     return list((await connection.execute(_LOCK_SENDING, {"ids": sorted(refused)})).scalars())
 
 
-async def renew(connection: AsyncConnection, conversations: Collection[UUID]) -> None:
+async def renew(connection: AsyncConnection, conversations: Collection[UUID]) -> list[Event]:
     """Computes anew until when `conversations` are free of charge. They are locked."""
-    if conversations:
-        await connection.execute(_RENEW, {"ids": sorted(conversations)})
+    if not conversations:
+        return []
+    renewed = (await connection.execute(_RENEW, {"ids": sorted(conversations)})).all()
+    return [updated(row.account_id, row.id, Cause.WINDOW) for row in renewed]
 
 
 async def close(connection: AsyncConnection, conversations: Collection[UUID]) -> list[Event]:
@@ -149,20 +152,22 @@ async def close(connection: AsyncConnection, conversations: Collection[UUID]) ->
     closed = (await connection.execute(_CLOSE, {"ids": sorted(conversations)})).all()
     if closed:
         await connection.execute(_GIVE_UP, {"ids": sorted(row.id for row in closed)})
-    return [updated(row) for row in closed]
+    return [updated(row.account_id, row.id, Cause.WINDOW) for row in closed]
 
 
-async def close_apart(engine: AsyncEngine, events: Collection[Event], *, done: Collection[UUID] = ()) -> None:
+async def close_apart(engine: AsyncEngine, events: Collection[Event], *, done: Collection[UUID] = ()) -> list[LogGrew]:
     """Closes the windows that statuses of a finished transaction speak of, which nobody could know before it.
 
-    `events` are what it recorded, `done` the conversations that it dealt with itself.
+    `events` are what it recorded, `done` the conversations that it dealt with itself. Returns what is to be published.
     """
-    refused = {event.conversation_id for event in events if event.body.get("error_code") in WINDOW_CODES}
+    told = [event for event in events if isinstance(event, StatusChanged)]
+    refused = {event.conversation_id for event in told if event.error_code in WINDOW_CODES}
     left = sorted(conversation for conversation in refused.difference(done) if conversation)
-    if left:
-        async with engine.begin() as connection:
-            await connection.execute(_LOCK_ALL, {"ids": left})
-            await event_log.record(connection, await close(connection, left))
+    if not left:
+        return []
+    async with engine.begin() as connection:
+        await connection.execute(_LOCK_ALL, {"ids": left})
+        return await event_log.record(connection, await close(connection, left))
 
 
 def is_closed(code: int | None) -> bool:
@@ -170,15 +175,8 @@ def is_closed(code: int | None) -> bool:
     return code in WINDOW_CODES
 
 
-def updated(row: Row[Any]) -> Event:
-    """What everybody who looks at the conversation is told."""
-    return Event(
-        account_id=AccountId(row.account_id),
-        conversation_id=ConversationId(row.id),
-        kind="conversation.updated",
-        body={
-            "unread_count": row.unread_count,
-            "updated_at": format_time(row.updated_at),
-            "window_expires_at": row.window_expires_at and format_time(row.window_expires_at),
-        },
+def updated(account_id: UUID, conversation_id: UUID, cause: Cause) -> ConversationUpdated:
+    """What everybody is told who looks at the list."""
+    return ConversationUpdated(
+        account_id=AccountId(account_id), conversation_id=ConversationId(conversation_id), cause=cause
     )

@@ -3,12 +3,14 @@
 Importing this module completes `tables.metadata`.
 """
 
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Double,
     ForeignKey,
@@ -25,18 +27,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.types import UserDefinedType
 
 from inbox.adapters.database.postgres.tables import metadata, moment, moment_now, number, reference
-
-
-class Xid8(UserDefinedType[str]):
-    """A transaction id that never wraps. The driver has no codec for it: cast it to text on the way in and out."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: Any) -> str:  # noqa: ANN401 - SQLAlchemy passes what it likes
-        return "xid8"
 
 
 def serial(name: str = "id", *, primary_key: bool = False) -> Column[int]:
@@ -101,6 +93,7 @@ lanes: Final = Table(
     Column("priority", SmallInteger, nullable=False, server_default=text("0")),
     moment("pair_at"),
     Column("pair_refusals", SmallInteger, nullable=False, server_default=text("0")),
+    moment("put_off_until"),
     Index("lanes_due", "kind", "due", postgresql_where=text("ver > done and parked is null")),
     Index("lanes_over", "due", postgresql_where=text("kind = 'media' and ver = done")),
     Index("lanes_sends", "account_id", "priority", "due", postgresql_where=text(f"{_OPEN_SENDS} and attempts = 0")),
@@ -245,24 +238,60 @@ bot_turns: Final = Table(
     Column("tokens_out", Integer),
     moment_now("created_at"),
     moment("finished_at"),
+    Column("mode", Text, nullable=False, server_default=text("'auto'")),
+    Column("confidence", Double),
+    Column("cost", BigInteger),
+    Column("handover", Text),
+    Column("prompt", Text),
+    Column("summary", Text),
     UniqueConstraint("trigger_message_id", "epoch"),
-    CheckConstraint("state in ('open', 'answered', 'handed_over', 'dropped', 'silent')", name="state"),
+    CheckConstraint("state in ('open', 'answered', 'handed_over', 'dropped', 'silent', 'suggested')", name="state"),
+    CheckConstraint("mode in ('suggest', 'auto')", name="mode"),
     Index("bot_turns_conversation", "conversation_id", text("created_at DESC")),
+)
+
+bot_spending: Final = Table(
+    "bot_spending",
+    metadata,
+    Column("holder", Uuid, primary_key=True),
+    Column("day", Date, primary_key=True),
+    reference("account_id", "whatsapp_accounts.id", on_delete="CASCADE"),
+    count("turns"),
+    number("tokens"),
+    number("cost"),
+    Index("bot_spending_account", "account_id", "day"),
 )
 
 event_log: Final = Table(
     "event_log",
     metadata,
-    Column("xid", Xid8, primary_key=True, server_default=text("pg_current_xact_id()")),
     serial(primary_key=True),
     Column("account_id", Uuid),
     Column("conversation_id", Uuid),
     Column("kind", Text, nullable=False),
-    Column("audience", Text, nullable=False, server_default=text("'account'")),
     Column("body", JSONB, nullable=False),
     moment_now("created_at"),
-    Index("event_log_account", "account_id", "xid", "id"),
+    Index("event_log_account", "account_id", "id"),
     Index("event_log_created", "created_at"),
+)
+
+event_log_state: Final = Table(
+    "event_log_state",
+    metadata,
+    Column("is_the_one", Boolean, primary_key=True, server_default=text("true")),
+    Column("generation", Text, nullable=False),
+    Column("server", Text, nullable=False, server_default=text("''")),
+    Column("floor", BigInteger, nullable=False, server_default=text("0")),
+    CheckConstraint("is_the_one", name="is_the_one"),
+)
+
+event_tickets: Final = Table(
+    "event_tickets",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("subject", JSONB, nullable=False),
+    moment("expires_at", nullable=False),
+    Index("event_tickets_expires", "expires_at"),
 )
 
 local_users: Final = Table(
