@@ -30,7 +30,10 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """Times in milliseconds from just before the commit to the client; `errors` are of those who only read lists."""
+    """Times in milliseconds from the answer to the commit until a client has the event.
+
+    `errors` are of those who only read lists.
+    """
 
     p50_ms: float
     p99_ms: float
@@ -146,7 +149,7 @@ async def _idle(web: Web, token: str, form: Form, stack: AsyncExitStack) -> floa
 async def _late(
     stage: Stage, world: World, busy: AccountId, web: Web, token: str, form: Form, stack: AsyncExitStack
 ) -> list[float]:
-    """Seconds from just before each commit until each busy client has it."""
+    """Seconds from the answer to each commit until each busy client has it; it may be sooner there."""
     taps = await _opened(web, token, form.busy)
     for tap in taps:
         tap.wanted = form.changes

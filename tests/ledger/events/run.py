@@ -3,7 +3,7 @@
     python -m ledger.events.run [--long] [--seed N] [--only story|crowds]
 
 The last line is one JSON object. `missed`, `doubled`, `foreign` and `order_errors` are over all clients of the story;
-`p50_ms` and `p99_ms` are from just before the commit until one of the busy clients has the event, with the idle ones
+`p50_ms` and `p99_ms` are from the answer to a commit until one of the busy clients has the event, with the idle ones
 connected; `reconnect_s` is until a crowd that comes back at once has what it missed. Exit code 1 if anything was
 missed, doubled, foreign or out of order, or if others met an error meanwhile.
 """

@@ -2,7 +2,7 @@
 
     python -m ledger.events.writer      with an `Order` as one line of JSON
 
-Prints a line for each transaction that committed: when it was about to commit (CLOCK_MONOTONIC, the same for all
+Prints a line for each transaction that committed: when its commit was answered (CLOCK_MONOTONIC, the same for all
 processes of the machine) and what it changed.
 """
 
@@ -13,6 +13,7 @@ import time
 from typing import Final
 
 import msgspec
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from inbox.adapters.database.postgres.engine import create_engine
@@ -75,7 +76,12 @@ class _Writer:
             if is_kept:
                 self._left -= some
             delay = self._chance.random() ** 3 * self._order.delay
-            done = await self._transaction(places, delay, is_kept=is_kept)
+            try:
+                done = await self._transaction(places, delay, is_kept=is_kept)
+            except DBAPIError:
+                # It stood behind slow writers for longer than a lock may be waited for: nothing of it was committed.
+                self._left += some if is_kept else 0
+                continue
             if done is not None:
                 print(msgspec.json.encode(done).decode(), flush=True)  # noqa: T201 - what this program is for
             if pause:
@@ -95,8 +101,8 @@ class _Writer:
             if not is_kept:
                 await connection.rollback()
                 return None
-            at = time.monotonic()
             await connection.commit()
+            at = time.monotonic()
         self._events.publish(*tx.signals)
         return Written(at, [(str(place.talk), number) for place, number in zip(places, numbers, strict=True)])
 
