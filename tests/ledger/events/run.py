@@ -35,6 +35,7 @@ async def _everything(stage: Stage, form: story.Form, crowd: crowds.Form, seed: 
     if only in (None, "story"):
         told = await story.played(stage, form, seed, _say)
         _say(f"{told.heard} events heard over {told.connections} connections, {told.kills} kills, {told.resets} resets")
+        _say(f"faults: {dict(told.faults)}")
         report |= {"changes": told.changes} | {fault.value: told.faults[fault] for fault in Fault}
         noticed = await _mutants(stage, seed)
         report |= {"mutants_caught": noticed, "mutants": len(MUTANTS)}
