@@ -1,14 +1,10 @@
 """Every way to the rows of an account names the account; what cannot is listed here with its reason."""
 
-import importlib
 import inspect
-import pkgutil
 import re
 from collections.abc import Iterator
 
-from sqlalchemy import TextClause
-
-from inbox.adapters.database import postgres
+from architecture.statements import statements
 from inbox.ports import bot, database, knowledge, queries, receipts, repositories, team, templates, uploads
 
 TENANT_TABLES = (
@@ -192,13 +188,6 @@ METHODS_WITHOUT_ACCOUNT = {
 }
 
 NAMING = {"account_id", "reach", "actor"}
-
-
-def statements() -> Iterator[tuple[str, str]]:
-    for module in pkgutil.iter_modules(postgres.__path__):
-        for name, value in vars(importlib.import_module(f"{postgres.__name__}.{module.name}")).items():
-            if isinstance(value, TextClause):
-                yield f"{module.name}.{name}", value.text
 
 
 def methods() -> Iterator[tuple[str, set[str]]]:

@@ -99,9 +99,10 @@ returning generation, floor
 """)
 
 _ISSUE: Final = text("""
-with removed as (
-  delete from event_tickets where digest in (
-    select digest from event_tickets where expires_at < now() limit 100 for update skip locked)
+with old as (
+  select digest from event_tickets where expires_at < now() limit 100 for update skip locked
+), removed as (
+  delete from event_tickets using old where event_tickets.digest = old.digest
 )
 insert into event_tickets (digest, subject, expires_at)
 values (:digest, cast(:subject as jsonb), now() + make_interval(secs => :seconds))

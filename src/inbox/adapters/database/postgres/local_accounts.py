@@ -96,8 +96,10 @@ on conflict (key, window_start) do update set attempts = login_attempts.attempts
 returning attempts
 """)
 _FORGET_ATTEMPTS: Final = text("""
-delete from login_attempts where (key, window_start) in (
-  select key, window_start from login_attempts where window_start < :before limit 500 for update skip locked)
+with old as (
+  select ctid as row from login_attempts where window_start < :before limit 500 for update skip locked
+)
+delete from login_attempts using old where login_attempts.ctid = old.row
 """)
 
 
