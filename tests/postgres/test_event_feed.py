@@ -133,10 +133,10 @@ async def test_another_server_begins_another_generation_with_an_empty_log(
 
 
 async def test_the_floor_rises_with_what_retention_removes(engine: AsyncEngine, log: PostgresEventLog) -> None:
+    before = (await log.begin()).floor
     async with engine.connect() as connection:
         ids = [await write(connection) for _ in range(3)]
         await connection.commit()
-    before = (await log.begin()).floor
     await execute(engine, "update event_log set created_at = created_at - interval '8 days' where id <= :id", id=ids[1])
     async with PostgresRetention(engine).alone() as sweeper:
         assert sweeper is not None
