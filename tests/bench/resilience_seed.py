@@ -1,4 +1,4 @@
-"""The data under the load: as much as the existing system holds (`behaviour.md` 10), and the people who look at it."""
+"""The data under the load: as much as the existing system holds, and the people who look at it."""
 
 import asyncio
 import secrets

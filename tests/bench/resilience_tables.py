@@ -9,7 +9,7 @@ from .resilience_figures import FIGURES, Phase, Stats, against, noise, of, quiet
 from .resilience_plan import ENDPOINTS, READS, SEND, SHOWN, WEBHOOK, Sample
 
 _PUBLISHED: Final = {"conversations": 800.0, "messages": 870.0, "me": 1000.0, WEBHOOK: 1100.0, SEND: 950.0}
-"""Means of the existing system in production, in ms (`behaviour.md` 10). For the rest it says 0.7 to 1.2 s."""
+"""Means of the existing system in production, in ms (published by its makers). For the rest it says 0.7 to 1.2 s."""
 
 
 def fault_table(title: str, samples: Sequence[Sample], phases: Sequence[Phase], affected: frozenset[str]) -> None:

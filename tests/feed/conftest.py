@@ -62,14 +62,16 @@ async def house(
 
 
 @asynccontextmanager
-async def served(database_url: str, data_dir: Path, limits: ConnectionLimits) -> AsyncIterator[House]:
+async def served(
+    database_url: str, data_dir: Path, limits: ConnectionLimits, *, lifetime: float = 900.0
+) -> AsyncIterator[House]:
     port = free_port()
     runtime = Runtime(
         settings=Settings(
             http=Http(port=port, cors_origins=(OURS,)),
             database=Database(allow_unsafe_durability=True),
             whatsapp=WhatsApp(app_secret=(Secret("secret"),), verify_token=Secret("verify-me")),
-            feed=FeedSettings(per_user=PER_USER),
+            feed=FeedSettings(per_user=PER_USER, lifetime=lifetime),
         ),
         database_url=database_url,
         sealer=SEALER,

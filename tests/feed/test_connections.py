@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,26 @@ async def test_an_idle_connection_ends_and_so_does_one_that_left_its_last_channe
         await link.heard("phx_reply")
         await link.say("realtime:x", "phx_leave", {})
         assert await code_of(joined) == 4408
+
+
+async def test_who_subscribes_again_and_again_has_to_show_a_token_all_the_same(
+    database_url: str, engine: AsyncEngine, tmp_path: Path, agent: Person
+) -> None:
+    async with (
+        served(database_url, tmp_path, ConnectionLimits(subscribe_every=0.0), lifetime=0.6) as house,
+        aiohttp.ClientSession(house.url) as session,
+        session.ws_connect(EVENTS, headers=agent.headers) as socket,
+        asyncio.timeout(10),
+    ):
+        said: list[str] = []
+        while "closing" not in said:
+            await socket.send_json({"type": "subscribe"})
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    while said[-1:] != ["closing"]:
+                        said.append(json.loads((await socket.receive()).data)["type"])
+        assert said.count("subscribed") > 1
+        assert await code_of(socket) == 4401
 
 
 async def test_channels_that_ended_by_themselves_do_not_count(sockets: aiohttp.ClientSession, agent: Person) -> None:

@@ -140,6 +140,39 @@ async def test_a_listener_gets_what_is_written_and_nothing_of_before(log: Log) -
         assert str(tap.cursor) == f"{log.generation}-5"
 
 
+async def test_a_listener_hears_until_they_have_to_show_who_they_are(log: Log) -> None:
+    async with fed(log) as feed, feed.listening(ADA, Interest(), None, ends_at=feed.clock()) as tap:
+        with pytest.raises(TapClosed) as closed:
+            await tap.take(4)
+        assert closed.value.reason is Closing.LIFETIME
+
+
+class Busy(Log):
+    """At each look somebody else has just written and not committed yet."""
+
+    async def end(self) -> LogEnd:
+        self.write()
+        return LogEnd(last=self.last, writers=frozenset({str(self.last)}), rights_version=1, history=self.history)
+
+
+async def test_a_feed_that_starts_under_load_is_ready_all_the_same() -> None:
+    async with fed(Busy()) as feed:
+        await feed.page(ADA, Interest(), None, 10)  # raises if it is not
+        assert feed.head.id > 0
+
+
+async def test_who_wants_little_of_a_long_log_gets_on_in_stretches(log: Log) -> None:
+    log.write()
+    log.last += 120_000
+    log.write()
+    async with fed(log) as feed:
+        cursor, pages = type(feed.head)(log.generation, 1), []
+        while (page := await feed.page(ADA, Interest(), cursor, 10)).has_more:
+            pages.append(page)
+            cursor = cursor.parse(page.cursor)
+        assert [len(one.events) for one in (*pages, page)] == [0, 0, 1]
+
+
 async def test_another_history_is_noticed_without_any_failure(log: Log) -> None:
     async with fed(log) as feed, feed.listening(ADA, Interest(), None) as tap:
         log.write()

@@ -159,6 +159,20 @@ async def test_a_right_that_is_taken_away_ends_it(
             assert await closed(socket) == (4403, "rights_changed")
 
 
+async def test_who_lost_a_right_since_they_connected_cannot_subscribe_with_it(
+    sockets: aiohttp.ClientSession, client: httpx.AsyncClient, engine: AsyncEngine, agent: Person
+) -> None:
+    admin = await a_person(engine, None, Permission.USERS_MANAGE, Permission.ROLES_MANAGE, *SEES)
+    begin = (await client.get("/events", headers=agent.headers)).json()["cursor"]
+    async with sockets.ws_connect(PATH, headers=agent.headers) as socket:
+        await socket.send_json({"type": "ping"})
+        await heard(socket, "pong")
+        answer = await client.post(f"/admin/users/{agent.id}/status", json={"is_active": False}, headers=admin.headers)
+        assert answer.status_code == 200, answer.text
+        await socket.send_json({"type": "subscribe", "after": begin})
+        assert await closed(socket) == (4403, "rights_changed")
+
+
 async def test_colleagues_see_who_is_there_until_the_connection_ends(
     sockets: aiohttp.ClientSession,
     engine: AsyncEngine,

@@ -114,6 +114,15 @@ async def test_a_tag_that_is_older_than_the_log_is_no_good(
     assert had.json()[0]["is_favorite"] is False
 
 
+async def test_a_tag_that_is_ahead_of_the_log_is_no_good(
+    client: httpx.AsyncClient, agent: Person, account: AccountId, talk: ConversationId
+) -> None:
+    tag = (await quiet(client, lines(account), agent)).headers["etag"]
+    generation, number, rest = tag.split("-")
+    ahead = f"{generation}-{int(number) + 1_000}-{rest}"  # it was given before a backup was put back
+    assert (await asked(client, lines(account), agent, ahead)).status_code == 200
+
+
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.sampled_from(["favor", "read", "unread", "send", "look"]), min_size=4, max_size=14))
 async def test_a_304_is_never_given_for_something_else_than_the_client_has(

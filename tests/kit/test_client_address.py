@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inbox.kit.client_address import client_address, networks
+from inbox.kit.client_address import client_address, networks, origin_of
 
 PROXIES = networks(["10.0.0.0/8", "fd00::/8", "192.0.2.9"])
 CLIENT = "203.0.113.7"
@@ -77,3 +77,18 @@ def test_no_header_and_no_peer_breaks_it(peer, forwarded):
 def test_what_is_no_network_is_refused(text):
     with pytest.raises(ValueError, match=r"network|host bits|not permitted"):
         networks([text])
+
+
+@pytest.mark.parametrize(
+    ("address", "origin"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
+        ("testclient", "testclient"),
+        (None, "unknown"),
+    ],
+)
+def test_a_subscriber_of_ipv6_is_one_origin_with_all_addresses(address, origin):
+    assert origin_of(address) == origin

@@ -180,7 +180,7 @@ class Feed:
         if not was_waiting or until > self._read_to:
             self._waits_since = self.clock()
         if not self._ready.is_set():
-            if not self._horizon.is_waiting:
+            if until or not self._horizon.is_waiting:  # under load there is always somebody who writes
                 await self._fetch_recent(until)
             return
         while self._read_to < until:
@@ -243,8 +243,12 @@ class Feed:
             self._showing_in.release()
 
     @asynccontextmanager
-    async def listening(self, actor: Actor, interest: Interest, after: str | None) -> AsyncIterator[Tap]:
+    async def listening(
+        self, actor: Actor, interest: Interest, after: str | None, *, ends_at: float | None = None
+    ) -> AsyncIterator[Tap]:
         """A listener, from the cursor on or from now on; one that is no good any more makes a reset.
+
+        `ends_at`, a time of `clock`, is for who has shown some time ago who it is; others have a whole `lifetime`.
 
         Raises `TooManyConnections` (of one person), `Overloaded`, `PermissionDenied` for who may see
         nothing, and `DatabaseTimeout` while the log cannot be read.
@@ -252,7 +256,8 @@ class Feed:
         require_any(actor)
         await self._readiness()
         subject = Subject(user_id=actor.user_id, kind=actor.kind)
-        tap = Tap(self, subject, View(actor, interest), await self._place(after), self.clock() + self._limits.lifetime)
+        ends_at = self.clock() + self._limits.lifetime if ends_at is None else ends_at
+        tap = Tap(self, subject, View(actor, interest), await self._place(after), ends_at)
         if self._is_stopping:
             raise Overloaded("This process ends.")
         with self._listeners.joined(tap):

@@ -22,7 +22,7 @@ from purgatory.domain.model import CLOSED, HALF_OPENED, OPENED, ClosedState, Con
 from inbox.domain.errors import CircuitOpen
 from inbox.ports.monitoring import CircuitState, Gate
 
-_SUCCESSES_TO_CLOSE: Final = 2  # REST contract, `behaviour.md` 6
+_SUCCESSES_TO_CLOSE: Final = 2  # what existing monitoring pages show
 _TRIAL_WAIT: Final = 1.0  # seconds to tell those who come while a trial runs
 _STATE_NAMES: Final = {CLOSED: "closed", OPENED: "open", HALF_OPENED: "half_open"}
 

@@ -9,6 +9,7 @@ Address: TypeAlias = IPv4Address | IPv6Address
 
 _MOST_HOPS: Final = 16
 _LONGEST: Final = 64
+_V6_PREFIX: Final = 64
 
 
 def networks(texts: Iterable[str]) -> tuple[Network, ...]:
@@ -37,6 +38,19 @@ def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence
         if not _is_trusted(found, trusted):
             break
     return str(nearest)
+
+
+def origin_of(address: str | None) -> str:
+    """What counts as one origin where something is limited: an IPv4 address, or the /64 that a subscriber gets of IPv6.
+
+    What is no address is its own origin, and all who have none are one.
+    """
+    if address is None:
+        return "unknown"
+    parsed = _parsed(address)
+    if parsed is None:
+        return address
+    return str(parsed) if isinstance(parsed, IPv4Address) else str(ip_network((int(parsed), _V6_PREFIX), strict=False))
 
 
 def _is_trusted(address: Address, trusted: Sequence[Network]) -> bool:

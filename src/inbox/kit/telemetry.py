@@ -118,7 +118,7 @@ class Metrics:
 
     Labels never hold ids of people, accounts or messages, nor words that come from outside.
 
-    The names of the HTTP metrics are those that existing dashboards use (`behaviour.md` 8 of the contract).
+    The names of the HTTP metrics are those that existing dashboards use.
     """
 
     def __init__(self, page: str = "/metrics", spans: Spans | None = None) -> None:

@@ -74,7 +74,7 @@ async def run(
     """Serves until SIGTERM or SIGINT, or until `stop` is set. `started` is called when requests are answered.
 
     A service whose worker died would take messages that nobody works on: it ends, with what the worker raised. So it
-    does if a bug ends what tells the other processes of it.
+    does if a bug ends its server, or what tells the other processes of it.
     """
     stop = stop or stopped_by_signals()
     async with running(runtime, *overrides, web=web, worker=worker, ended=stop.set):
@@ -91,7 +91,7 @@ async def running(
     worker: bool = True,
     ended: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[AsyncContainer]:
-    """The service while the block runs; leaving it drains, and raises what ended the worker, or what keeps it in touch.
+    """The service while the block runs; leaving it drains, and raises what ended one of its tasks.
 
     `ended` is called at that moment.
     """
@@ -102,8 +102,8 @@ async def running(
             observed(container),
             (await container.get(Recovery)).running(),
             (await container.get(Processes)).running(_kind(web=web, worker=worker), ended),
-            _watchable(runtime, container, web=web),
-            _answering(runtime, container, on=web),
+            _watchable(runtime, container, ended, web=web),
+            _answering(runtime, container, ended, on=web),
             _working(container, ended, on=worker),
             _dismissing(container, web=web, worker=worker),
         ):
@@ -158,7 +158,9 @@ async def _dismissing(container: AsyncContainer, *, web: bool, worker: bool) -> 
 
 
 @asynccontextmanager
-async def _answering(runtime: Runtime, container: AsyncContainer, *, on: bool) -> AsyncIterator[None]:
+async def _answering(
+    runtime: Runtime, container: AsyncContainer, ended: Callable[[], None], *, on: bool
+) -> AsyncIterator[None]:
     """The whole API."""
     if not on:
         yield
@@ -168,12 +170,14 @@ async def _answering(runtime: Runtime, container: AsyncContainer, *, on: bool) -
     app = create_app(runtime.settings, container, await container.get(Metrics))
     feed = await container.get(Feed)
     limits, http = await container.get(ConnectionLimits), runtime.settings.http
-    async with feed.running(), _served(app, http.host, http.port, limits):
+    async with feed.running(), _served(app, http.host, http.port, limits, ended):
         yield
 
 
 @asynccontextmanager
-async def _watchable(runtime: Runtime, container: AsyncContainer, *, web: bool) -> AsyncIterator[None]:
+async def _watchable(
+    runtime: Runtime, container: AsyncContainer, ended: Callable[[], None], *, web: bool
+) -> AsyncIterator[None]:
     """Health and metrics on a port of their own, if there is one."""
     settings = runtime.settings
     port = settings.metrics.port if web else settings.worker.port or settings.metrics.port
@@ -181,12 +185,14 @@ async def _watchable(runtime: Runtime, container: AsyncContainer, *, web: bool) 
         yield
         return
     app = create_monitoring_app(settings, container, await container.get(Metrics))
-    async with _served(app, settings.http.host, port, await container.get(ConnectionLimits)):
+    async with _served(app, settings.http.host, port, await container.get(ConnectionLimits), ended):
         yield
 
 
 @asynccontextmanager
-async def _served(app: Litestar, host: str, port: int, limits: ConnectionLimits) -> AsyncIterator[None]:
+async def _served(
+    app: Litestar, host: str, port: int, limits: ConnectionLimits, ended: Callable[[], None]
+) -> AsyncIterator[None]:
     address = free_address(host, port)
     server = Server(
         app,
@@ -199,6 +205,7 @@ async def _served(app: Litestar, host: str, port: int, limits: ConnectionLimits)
         log_enabled=False,
     )
     task = asyncio.create_task(server.serve())
+    task.add_done_callback(lambda _: ended())
     try:
         await answering(address, port, task)
         yield

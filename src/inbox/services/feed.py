@@ -11,6 +11,8 @@ from inbox.ports.feed import Delivered, EventLog, Logged, WantedConversation, Wa
 from inbox.ports.views import ConversationItem, MessageItem
 
 _OF_CONVERSATIONS = ("conversation.", "bot.")
+_STRETCH = 50_000
+"""Events of the log that one statement looks at: who wants one conversation of a log of millions gets on as well."""
 
 
 class Feeding:
@@ -22,9 +24,10 @@ class Feeding:
     async def behind(self, view: View, after: Cursor, until: int, limit: int) -> tuple[Sequence[Logged], int]:
         """The next events after a cursor that `view` shows, and how far the log was read for them.
 
-        At most `limit` rows are read, of which some may not be shown. Raises `CursorExpired` if the log does not reach
-        back that far.
+        That may be short of `until`, also if nothing was found. At most `limit` rows are read, of which some may not be
+        shown. Raises `CursorExpired` if the log does not reach back that far.
         """
+        until = min(until, after.id + _STRETCH)
         rows = await self._log.read_within(_reach(view), view.interest, after.id, until, limit)
         state = await self._log.state()  # after the rows: what is gone by now may have been missing among them
         if state.generation != after.generation or after.id < state.floor:

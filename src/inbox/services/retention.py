@@ -13,6 +13,8 @@ from inbox.ports.deliveries import Sweep, Sweeper
 
 STEP: Final = 500
 """Rows of one statement."""
+_LARGE_STEP: Final = 5_000
+"""For the event log, which grows fastest and whose rows are small."""
 _RESTS: Final = 0.2
 
 
@@ -78,8 +80,9 @@ class Retention:
     async def _sweep_all(
         self, sweeper: Sweeper, what: Sweep, removed: Callable[[str, int], None], rests: float
     ) -> None:
+        most = _LARGE_STEP if what is Sweep.EVENTS else STEP
         while True:
-            step = await sweeper.remove(what, self._ages.of(what), STEP)
+            step = await sweeper.remove(what, self._ages.of(what), most)
             if step.count:
                 removed(what.value, step.count)
             if step.is_over:

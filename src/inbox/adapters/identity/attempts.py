@@ -1,18 +1,16 @@
 """Limits on attempts to sign in, counted in the database for all processes together."""
 
 import hmac
-import ipaddress
 from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 
+from inbox.kit.client_address import origin_of
 from inbox.ports.identity import Client
 from inbox.ports.local_accounts import LocalAccounts
 
 KEPT_FOR: Final = timedelta(days=1)
-
-_V6_PREFIX: Final = 64
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +36,7 @@ class Attempts:
     async def count(self, accounts: LocalAccounts, email: str, client: Client, now: datetime) -> float | None:
         """Counts one attempt. Seconds until the next window if it is one too many, else None."""
         limits = self._limits
-        origin = _origin(client.address)
+        origin = origin_of(client.address)
         window_start, left = self._window(now)
         # Everybody locks the row of an address first. A flood from one address stops there and makes no more rows.
         is_allowed = await self._of_address(accounts, origin, window_start) <= limits.address
@@ -51,13 +49,13 @@ class Attempts:
     async def count_address(self, accounts: LocalAccounts, client: Client, now: datetime) -> float | None:
         """Like `count`, for an attempt that names nobody."""
         window_start, left = self._window(now)
-        tried = await self._of_address(accounts, _origin(client.address), window_start)
+        tried = await self._of_address(accounts, origin_of(client.address), window_start)
         return None if tried <= self._limits.address else left
 
     async def count_stranger(self, accounts: LocalAccounts, client: Client, now: datetime) -> None:
         """Notes a failure of somebody who has no account. It limits nothing: see `LocalSignIn`."""
         window_start, _ = self._window(now)
-        await accounts.count_attempt(self._digest("stranger", _origin(client.address)), window_start)
+        await accounts.count_attempt(self._digest("stranger", origin_of(client.address)), window_start)
 
     async def _of_address(self, accounts: LocalAccounts, origin: str, window_start: datetime) -> int:
         """Counts. The first attempt of a window also removes what nobody needs any more.
@@ -76,18 +74,3 @@ class Attempts:
 
     def _digest(self, *parts: str) -> bytes:
         return hmac.digest(self._key, "\0".join(parts).encode("utf-8", "surrogatepass"), "sha256")
-
-
-def _origin(address: str | None) -> str:
-    """What counts as one origin: an IPv4 address, or the /64 that a subscriber gets of IPv6."""
-    if address is None:
-        return "unknown"
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((int(parsed), _V6_PREFIX), strict=False))

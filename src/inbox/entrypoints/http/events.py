@@ -25,6 +25,7 @@ from inbox.domain.presence import GOOD_FOR, Presence
 from inbox.domain.signals import ColleagueSeen
 from inbox.entrypoints.connections import Connections
 from inbox.entrypoints.feed import Feed, Page
+from inbox.entrypoints.http.interests import permitted
 from inbox.entrypoints.http.parameters import object_id, page_limit, page_size
 from inbox.entrypoints.http.problems import SIGNED_IN, documented
 from inbox.entrypoints.http.sockets import CLOSE_WITHIN, SEND_WITHIN
@@ -143,16 +144,10 @@ async def _interest(actor: Actor, rights: Rights, asked: Asked) -> Interest:
     """Raises `AccountNotFound` and `ConversationNotFound` for what the caller may not know of."""
     accounts, conversations = None, None
     if asked.account_id is not None:
-        account_id = AccountId(object_id(asked.account_id, AccountNotFound))
-        if not actor.knows(account_id):
-            raise AccountNotFound
-        await rights.require_account(account_id)
-        accounts = frozenset({account_id})
+        accounts = [AccountId(object_id(asked.account_id, AccountNotFound))]
     if asked.conversation_id is not None:
-        conversation_id = ConversationId(object_id(asked.conversation_id, ConversationNotFound))
-        await rights.account_of(actor, conversation_id)
-        conversations = frozenset({conversation_id})
-    return Interest(accounts, conversations, presence=asked.presence)
+        conversations = [ConversationId(object_id(asked.conversation_id, ConversationNotFound))]
+    return await permitted(rights, actor, accounts, conversations, presence=asked.presence)
 
 
 class EventStream(Response[Any]):

@@ -8,23 +8,24 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Annotated, Any, Final, TypeAlias
 from uuid import UUID
 
 import msgspec
 from dishka import AsyncContainer
 from litestar import WebSocket, websocket
-from litestar.exceptions import WebSocketDisconnect
 from msgspec import Meta
 
-from inbox.domain.access import Actor
-from inbox.domain.errors import AccountNotFound, InboxError
+from inbox.domain.access import Actor, Subject
+from inbox.domain.errors import InboxError
 from inbox.domain.feed import Interest
 from inbox.domain.ids import AccountId, ConversationId
 from inbox.domain.presence import Presence
 from inbox.entrypoints.connections import ConnectionLimits, Connections, Place
 from inbox.entrypoints.feed import Feed
 from inbox.entrypoints.http.events import HEARTBEAT, Colleague
+from inbox.entrypoints.http.interests import permitted
 from inbox.entrypoints.http.middleware import caller_of
 from inbox.entrypoints.http.origins import Origins, require_own_page
 from inbox.entrypoints.http.sockets import (
@@ -38,6 +39,7 @@ from inbox.entrypoints.http.sockets import (
     address_of,
     close,
     ended,
+    finish,
     texts,
     within,
 )
@@ -120,6 +122,7 @@ class _Talk:
         self._colleagues = colleagues
         self._limits = limits
         self._place = place
+        self._ends_at = feed.clock() + feed.lifetime
         self._subscribed_at = -limits.subscribe_every
         self._sending = asyncio.Lock()
         self._wanted: asyncio.Queue[Subscribe] = asyncio.Queue(maxsize=1)
@@ -136,24 +139,9 @@ class _Talk:
                 task.cancel()
             ends = await asyncio.gather(*tasks, return_exceptions=True)
         try:
-            await self._end([*ends, Ended(Closing.STOPPING, CODES[Closing.STOPPING])])
+            await finish(ends, partial(_close, self._socket))
         finally:
             await self._leave()
-
-    async def _end(self, ends: list[BaseException | None]) -> None:
-        """Says why, if there is somebody to say it to."""
-        for end in ends:
-            match end:
-                case WebSocketDisconnect():
-                    return
-                case Ended():
-                    await _close(self._socket, end)
-                    return
-                case None | asyncio.CancelledError():
-                    pass
-                case BaseException():
-                    await _close(self._socket, Ended("internal_error", TRY_AGAIN))
-                    raise end
 
     # --- from the client ----------------------------------------------------------------------------------------------
 
@@ -189,11 +177,15 @@ class _Talk:
         conversation_id = ConversationId(present.conversation_id)
         if present.state is Presence.LEFT:
             self._go(conversation_id)
-        others = await self._colleagues.tell(self._actor, conversation_id, present.state)
-        is_new = present.state is not Presence.LEFT and conversation_id not in self._present
-        if is_new and len(self._present) < _MOST_PRESENT:
+        elif conversation_id not in self._present and len(self._present) < _MOST_PRESENT:
+            # Before it is told: the person's other connection may go meanwhile, and must not say that they left.
             self._present.add(conversation_id)
             self._colleagues.come(self._actor.user_id, conversation_id)
+        try:
+            others = await self._colleagues.tell(self._actor, conversation_id, present.state)
+        except InboxError:
+            self._go(conversation_id)
+            raise
         await self._send({"type": "colleagues", "conversation_id": conversation_id, "colleagues": others})
 
     async def _leave(self) -> None:
@@ -224,7 +216,13 @@ class _Talk:
             wanted = await self._wanted.get()
 
     async def _serve(self, wanted: Subscribe) -> None:
-        async with self._feed.listening(self._actor, await self._interest(wanted), wanted.after) as tap:
+        """Each time with the rights of now: the connection may be older than they are. Its end stays where it was."""
+        actor = await self._rights.actor(Subject(user_id=self._actor.user_id, kind=self._actor.kind))
+        if actor is None or not actor.is_active:
+            raise Ended(Closing.RIGHTS, CODES[Closing.RIGHTS])
+        self._actor = actor
+        interest = await self._interest(wanted)
+        async with self._feed.listening(actor, interest, wanted.after, ends_at=self._ends_at) as tap:
             self._tap = tap
             self._place.leave()
             if not self._wanted.empty():
@@ -236,14 +234,9 @@ class _Talk:
                     await self._send_bytes(message)
 
     async def _interest(self, wanted: Subscribe) -> Interest:
-        """Raises `AccountNotFound` and `ConversationNotFound` for what the caller may not know of."""
-        for account_id in wanted.accounts or ():
-            if not self._actor.knows(AccountId(account_id)):
-                raise AccountNotFound
-        conversations = None if wanted.conversations is None else frozenset(map(ConversationId, wanted.conversations))
-        await self._rights.require_conversations(self._actor, conversations or ())
-        accounts = None if wanted.accounts is None else frozenset(map(AccountId, wanted.accounts))
-        return Interest(accounts, conversations, presence=wanted.presence)
+        accounts = None if wanted.accounts is None else [*map(AccountId, wanted.accounts)]
+        conversations = None if wanted.conversations is None else [*map(ConversationId, wanted.conversations)]
+        return await permitted(self._rights, self._actor, accounts, conversations, presence=wanted.presence)
 
     async def _send(self, message: object) -> None:
         await self._send_bytes(_encode(message))

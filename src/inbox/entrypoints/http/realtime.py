@@ -8,13 +8,12 @@ nowhere.
 import asyncio
 import itertools
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 import msgspec
 from dishka import AsyncContainer
 from litestar import WebSocket, websocket
-from litestar.exceptions import WebSocketDisconnect
 from msgspec import Meta
 
 from inbox.domain.access import Actor
@@ -23,6 +22,7 @@ from inbox.domain.feed import Interest
 from inbox.domain.ids import AccountId, ConversationId
 from inbox.entrypoints.connections import ConnectionLimits, Connections, Place
 from inbox.entrypoints.feed import Feed
+from inbox.entrypoints.http.interests import permitted
 from inbox.entrypoints.http.origins import Origins, require_own_page
 from inbox.entrypoints.http.parameters import object_id
 from inbox.entrypoints.http.realtime_rows import TABLES, Binding, Filter, Row, interest_of, rows_of
@@ -35,6 +35,7 @@ from inbox.entrypoints.http.sockets import (
     Ended,
     address_of,
     close,
+    finish,
     texts,
     within,
 )
@@ -154,18 +155,7 @@ class _Link:
             for task in (reader, *tasks):
                 task.cancel()
             ends = await asyncio.gather(reader, self._failed, *tasks, return_exceptions=True)
-        for end in (*ends, Ended(Closing.STOPPING, CODES[Closing.STOPPING])):
-            match end:
-                case WebSocketDisconnect():
-                    return
-                case Ended():
-                    await close(self._socket, end)
-                    return
-                case None | asyncio.CancelledError():
-                    pass
-                case BaseException():
-                    await close(self._socket, Ended("internal_error", TRY_AGAIN))
-                    raise end
+        await finish(ends, partial(close, self._socket))
 
     def _is_idle(self) -> None:
         """Nothing is joined: one of few, and not for long."""
@@ -250,14 +240,13 @@ class _Link:
     async def _interest(self, actor: Actor, bindings: list[Binding]) -> Interest:
         """Raises `AccountNotFound` and `ConversationNotFound` for what the caller may not know of."""
         accounts, conversations = interest_of(bindings)
-        asked = frozenset(ConversationId(object_id(text, ConversationNotFound)) for text in conversations or ())
-        await self._rights.require_conversations(actor, asked)
-        for text in accounts or ():
-            if not actor.knows(AccountId(object_id(text, AccountNotFound))):
-                raise AccountNotFound
-        return Interest(
-            None if accounts is None else frozenset(AccountId(UUID(text)) for text in accounts),
-            None if conversations is None else asked,
+        return await permitted(
+            self._rights,
+            actor,
+            None if accounts is None else [AccountId(object_id(one, AccountNotFound)) for one in accounts],
+            None
+            if conversations is None
+            else [ConversationId(object_id(one, ConversationNotFound)) for one in conversations],
         )
 
     async def _leave(self, topic: str) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from litestar.exceptions import WebSocketDisconnect
 
 from inbox.domain.errors import InboxError, Kind
 from inbox.entrypoints.taps import Closing
+from inbox.kit.client_address import origin_of
 
 SEND_WITHIN: Final = 20.0
 """Seconds that a listener may take for one piece. Who is slower comes back with its cursor."""
@@ -56,8 +57,8 @@ def ended(error: InboxError) -> Ended:
 
 
 def address_of(socket: WebSocket[Any, Any, Any]) -> str:
-    """That of the client, also behind proxies of ours; all who have none share one."""
-    return socket.client.host if socket.client else ""
+    """Where the client comes from, also behind proxies of ours; all who have no address share one."""
+    return origin_of(socket.client.host if socket.client else None)
 
 
 @asynccontextmanager
@@ -97,6 +98,25 @@ async def texts(socket: WebSocket[Any, Any, Any], *, silent_for: float | None = 
         if count > _MOST_MESSAGES:
             raise Ended(TOO_MANY, CODES[Kind.THROTTLED])
         yield text
+
+
+async def finish(ends: Sequence[BaseException | None], tell: Callable[[Ended], Awaitable[None]]) -> None:
+    """Says why a connection ends, if there is somebody to say it to; with nothing among `ends` this process does.
+
+    `ends` are what its tasks raised, the first one counts. Raises a bug.
+    """
+    for end in (*ends, Ended(Closing.STOPPING, CODES[Closing.STOPPING])):
+        match end:
+            case WebSocketDisconnect():
+                return
+            case Ended():
+                await tell(end)
+                return
+            case None | asyncio.CancelledError():
+                pass
+            case BaseException():
+                await tell(Ended("internal_error", TRY_AGAIN))
+                raise end
 
 
 async def close(socket: WebSocket[Any, Any, Any], end: Ended, *, said: str | None = None) -> None:

@@ -1,7 +1,8 @@
 """Conditional requests (RFC 9110, section 13): front ends that poll get 304 as long as nothing has changed.
 
 A validator is a place in the event log, noted before the rows were read: every change of what lists and threads show
-writes an event in its own transaction, so they are unchanged exactly if the log has no later event of theirs. One small
+writes an event in its own transaction, so they are unchanged if the log has no later event of theirs. (The two moments
+in which a send is `claimed` and on the `wire` have none: its `delivery_state` may stay the one before.) One small
 statement answers that, whatever the size of the list. Whoever asks is authorised as for the rows themselves.
 """
 
@@ -48,7 +49,7 @@ class Validator:
             cursor = Cursor.parse(found[1])
         except CursorExpired:
             return None
-        is_near = cursor.generation == head.generation and head.id - _OLDEST <= cursor.id
+        is_near = cursor.generation == head.generation and head.id - _OLDEST <= cursor.id <= head.id
         return cursor.id if is_near else None
 
     def unchanged(self) -> Response[Any]:

@@ -80,7 +80,7 @@ class WebhookDoor:
         """Bytes of the body; None if the request is not one that Meta would send, or too large."""
         length = None
         for name, value in scope["headers"]:
-            if name == b"origin" or (name == b"content-length" and not value.isdigit()):
+            if name in (b"origin", b"transfer-encoding") or (name == b"content-length" and not value.isdigit()):
                 return None
             if name == b"content-length":
                 length = int(value)

@@ -33,7 +33,8 @@ with looked as materialized (
   select q.delivery_id from looked l join quarantined_items q on q.delivery_id = l.id
 ), old as (
   select d.id from looked l join deliveries d on d.id = l.id
-  where l.reason = '{DISCARDED}' or l.id not in (select delivery_id from undecided)
+  where (l.reason = '{DISCARDED}' or l.id not in (select delivery_id from undecided))
+    and d.state = 'done' -- still, when it is locked: it may have been opened again
   limit :limit for update of d skip locked
 ), removed as (
   delete from deliveries using old where deliveries.id = old.id returning 1
