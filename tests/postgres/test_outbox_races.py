@@ -84,7 +84,7 @@ async def test_the_fence_of_a_person_waits_for_nobody(
     message = await a_queued_message(engine, account.account_id, conversation, state=State.CLAIMED, token=token)
     async with engine.connect() as person:
         await raise_epoch(person)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             assert await database.outbox.to_wire(message, token) == 1
 
 

