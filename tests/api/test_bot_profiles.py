@@ -6,6 +6,7 @@ from api.conftest import a_caller
 from builders import an_account, execute
 from inbox.domain.access import Permission
 from inbox.domain.ids import uuid7
+from inbox.ports.llm import Assistant
 
 COMPANY = dict.fromkeys(("name", "address", "hours_block", "zone", "rendezvous", "activity"), "")
 EMPTY_CONFIG: dict[str, object] = {
@@ -208,3 +209,13 @@ async def test_who_knows_the_account_without_the_right_gets_403(client, engine, 
     viewer = await a_caller(engine, account, Permission.MESSAGES_VIEW, Permission.MESSAGES_SEND)
     assert problem(await client.get(path, headers=viewer)) == (403, "permission_denied")
     assert problem(await client.put(path, json={}, headers=viewer)) == (403, "permission_denied")
+
+
+async def test_a_model_that_the_vendor_does_not_have_is_refused(client, container, manager, path, monkeypatch):
+    async def knows(model: str) -> bool:
+        return model == "good"
+
+    monkeypatch.setattr(await container.get(Assistant), "knows", knows)
+    assert (await client.put(path, headers=manager, json={"behaviour": {"model": "good"}})).status_code == 200
+    answer = await client.put(path, headers=manager, json={"behaviour": {"model": "bad"}})
+    assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, "body.behaviour.model")

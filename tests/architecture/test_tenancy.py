@@ -109,6 +109,9 @@ STATEMENTS_WITHOUT_ACCOUNT = {
     "outbox_heads._HEADS",
     "outbox_heads._OVER",
     "outbox_heads._END",
+    # ... by the messages whose failure was just written.
+    "undelivered._FIND",
+    "undelivered._ENQUEUE",
     # Whose lists are due, for who reads them.
     "templates._CLAIM",
     # Whose vectors are missing, for who makes them.
@@ -183,6 +186,7 @@ METHODS_WITHOUT_ACCOUNT = {
     "Bot.open_turn",
     "Bot.close_turn",
     "Bot.summarise",
+    "Bot.undelivered",
     "Bot.reserve",
     "Bot.settle",
 }

@@ -8,7 +8,8 @@ from inbox.adapters.llm.answering import Defaults, NextModel, is_outage
 from inbox.adapters.llm.gemini.client import GeminiAssistant
 from inbox.adapters.llm.openai.client import Dialect, OpenAiAssistant
 from inbox.domain.bot import Decision
-from inbox.domain.model_usage import Price, Prices
+from inbox.domain.copilot_errors import BudgetSpent
+from inbox.domain.model_usage import Price, Prices, Usage
 from inbox.kit.breaker import Breakers, Circuit
 from inbox.kit.http import ApiClient, Limits, Timeouts
 from inbox.kit.resilience import Guard, Observation, Policy
@@ -43,6 +44,30 @@ def a_prompt(*said: str, system: str = "Tu réponds aux clients.", **more: Any) 
 async def decided(assistant: Assistant, *said: str, **more: Any) -> Answer[Decision]:  # noqa: ANN401
     async with asyncio.timeout(20):
         return await assistant.complete(a_prompt(*said, **more), schema=Decision)
+
+
+class Notebook:
+    """A meter that lets `most` tries through and says what it heard of each: `used`, `free`, or nothing."""
+
+    def __init__(self, most: int = 9, refusal: Exception | None = None) -> None:
+        self.heard: list[str] = []
+        self.begun: list[tuple[str, int]] = []
+        self._most = most
+        self._refusal = refusal or BudgetSpent()
+
+    async def begins(self, model: str, output_tokens: int) -> None:
+        if len(self.heard) == self._most:
+            raise self._refusal
+        self.heard.append("")
+        self.begun.append((model, output_tokens))
+
+    def used(self, usage: Usage, *models: str) -> None:
+        assert usage.input > 0
+        assert models[-1] == self.begun[-1][0]
+        self.heard[-1] = "used"
+
+    def unheard(self) -> None:
+        self.heard[-1] = "free"
 
 
 class WiredAssistant:

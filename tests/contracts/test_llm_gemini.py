@@ -6,13 +6,22 @@ from typing import Any
 import msgspec
 import pytest
 
-from inbox.domain.bot import Action
+from inbox.domain.bot import Action, Decision
 from inbox.domain.errors import InboxError, Kind
 from inbox.domain.upstream_errors import ModelFailed, ModelRefused, ModelSilent, ModelThrottled
 from inbox.emulators.gemini.models import DEFAULT_MODELS
 from inbox.ports.llm import Assistant, Tuning
 
-from .asking import DECISION, OTHER_MODEL, StartAssistant, WiredAssistant, decided
+from .asking import (
+    DECISION,
+    MODEL,
+    OTHER_MODEL,
+    Notebook,
+    StartAssistant,
+    WiredAssistant,
+    a_prompt,
+    decided,
+)
 from .model_side import KEY, EmulatedSide
 
 Json = dict[str, Any]
@@ -275,6 +284,36 @@ async def test_an_answer_that_breaks_off_is_asked_for_again_and_never_used(
     assert await gemini.calls() == 2
 
 
+@pytest.mark.parametrize("knob", ["stream_error_data", "stream_eof", "a throttle", "a refusal"])
+async def test_an_answer_that_broke_off_may_be_billed_whatever_the_error_says(
+    gemini: EmulatedSide, assistant: Assistant, knob: str
+) -> None:
+    if knob == "a throttle":
+        await given(gemini, 200, error(429, "RESOURCE_EXHAUSTED", "", retry("0.01s")))
+    elif knob == "a refusal":
+        await given(gemini, 200, error(400, "INVALID_ARGUMENT"))
+    else:
+        await gemini.arm(knob)
+    meter = Notebook()
+    try:
+        await assistant.complete(a_prompt(), schema=Decision, meter=meter)
+    except ModelRefused:
+        assert knob == "a refusal"
+    assert meter.heard == ["", "used"][: len(meter.heard)]
+    assert len(meter.heard) == (1 if knob == "a refusal" else 2)
+
+
+async def test_gemini_says_whether_a_model_answers_prompts(
+    gemini: EmulatedSide, start_assistant: StartAssistant
+) -> None:
+    assistant = start_assistant(gemini.url).assistant
+    names = (OTHER_MODEL, "gemini-of-the-past", "gemini-embedding-2", "a b", "vendor/model")
+    assert [await assistant.knows(name) for name in names] == [True, False, False, False, False]
+    assert await start_assistant(gemini.url, key="wrong").assistant.knows(OTHER_MODEL) is None
+    assert await start_assistant("http://127.0.0.1:9").assistant.knows(OTHER_MODEL) is None
+    assert await gemini.calls() == 0
+
+
 async def test_the_probe_needs_the_model_and_the_key(gemini: EmulatedSide, start_assistant: StartAssistant) -> None:
     assert await start_assistant(gemini.url).assistant.probe() is True
     for wiring in ({"key": "wrong"}, {"model": "gemini-of-the-past"}, {"model": "x/../y"}):
@@ -286,7 +325,8 @@ async def test_a_model_with_a_path_in_its_name_is_never_asked_for(
     gemini: EmulatedSide, start_assistant: StartAssistant
 ) -> None:
     for name in ("../files", "a?key=1", "a b", "", "a" * 101):
-        tuning = Tuning(model=name or "/")
         with pytest.raises(ModelRefused):
-            await decided(start_assistant(gemini.url, key=KEY).assistant, tuning=tuning)
-    assert await gemini.calls() == 0
+            await decided(start_assistant(gemini.url, key=KEY, model=name or "/").assistant)
+        answer = await decided(start_assistant(gemini.url, key=KEY).assistant, tuning=Tuning(model=name or "/"))
+        assert answer.is_fallback
+    assert set(await gemini.asked()) == {MODEL}

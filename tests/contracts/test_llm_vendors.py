@@ -7,7 +7,8 @@ import pytest
 from litestar import Litestar
 
 from inbox.domain.bot import Action, Decision
-from inbox.domain.errors import CircuitOpen
+from inbox.domain.copilot_errors import BudgetSpent
+from inbox.domain.errors import CircuitOpen, DatabaseUnavailable, InboxError
 from inbox.domain.model_usage import Usage
 from inbox.domain.upstream_errors import (
     ModelFailed,
@@ -25,6 +26,7 @@ from .asking import (
     OPENAI_MODEL,
     OTHER_MODEL,
     OTHER_OPENAI_MODEL,
+    Notebook,
     StartAssistant,
     WiredAssistant,
     a_prompt,
@@ -181,6 +183,21 @@ class VendorCases:
         answer = await assistant.complete(lost, schema=Decision)
         assert (answer.model, answer.is_fallback) == (self.first, True)
 
+    async def test_a_model_of_a_prompt_that_is_refused_gives_way_to_that_of_the_settings_and_to_its_fallback(
+        self, start: StartAssistant, side: EmulatedSide
+    ) -> None:
+        wired = start(fallback=self.second)
+        named = a_prompt(tuning=Tuning(model="model-of-the-past"))
+        assert (await wired.assistant.complete(named, schema=Decision)).model == self.first
+        assert (await wired.assistant.complete(named, schema=Decision)).model == self.first
+        assert await side.asked() == ["model-of-the-past", self.first, self.first]  # it rests
+        await side.call("POST", "/reset")
+        await side.call("POST", "/faults", {"action": "http_error", "status": 400, "body": {"error": {}}, "count": 1})
+        await side.call("POST", "/faults", self.dying)
+        odd = a_prompt(tuning=Tuning(model="model-of-another-kind"))
+        assert (await wired.assistant.complete(odd, schema=Decision)).model == self.second
+        assert wired.breakers.inspect()[self.vendor].failure_count == 0
+
     # --- silence ------------------------------------------------------------------------------------------------------
 
     async def test_silence_is_asked_once_more_and_both_are_paid(
@@ -223,6 +240,50 @@ class VendorCases:
         with pytest.raises(ModelSilent):
             await decided(wired.assistant)
         assert await side.calls() == 1
+
+    # --- what may be billed -------------------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize(
+        ("fault", "heard"),
+        [
+            (None, ["used"]),
+            ("malformed", ["used", "used"]),
+            ("503", ["", "", ""]),
+            ("connection_reset", ["", "", ""]),
+            ("garbage", ["", "", ""]),
+            ("timeout", ["", "", ""]),
+            ("ModelThrottled", ["free"]),
+            ("a key", ["free"]),
+            ("nobody", ["free", "free", "free"]),
+        ],
+    )
+    async def test_each_try_is_counted_before_it_is_made_and_is_free_only_if_no_model_was_reached(
+        self, start: StartAssistant, side: EmulatedSide, fault: str | None, heard: list[str]
+    ) -> None:
+        meter = Notebook()
+        wiring = {"a key": {"key": "wrong"}, "timeout": {"attempt": 0.1}}.get(fault or "", {})
+        assistant = start("http://127.0.0.1:9" if fault == "nobody" else None, **wiring).assistant
+        if fault in {"malformed", "ModelThrottled"}:
+            await side.fails(fault)
+        elif fault in {"503", "connection_reset", "garbage", "timeout"}:
+            await side.arm(fault, count=9)
+        try:
+            await assistant.complete(a_prompt(), schema=Decision, meter=meter)
+        except InboxError:
+            assert fault is not None
+        assert meter.heard == heard
+        assert meter.begun[0] == (self.first, 2_048)
+
+    async def test_a_meter_that_says_no_ends_the_call_and_says_nothing_of_the_vendor(
+        self, start: StartAssistant, side: EmulatedSide
+    ) -> None:
+        wired = start(fallback=self.second)
+        for most, refusal in ((0, BudgetSpent()), (0, DatabaseUnavailable()), (1, BudgetSpent())):
+            await side.call("POST", "/faults", self.dying)
+            with pytest.raises(type(refusal)):
+                await wired.assistant.complete(a_prompt(), schema=Decision, meter=Notebook(most, refusal))
+        assert await side.calls() == 1
+        assert wired.breakers.inspect()[self.vendor].failure_count == 0
 
     # --- our own fault ------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from inbox.domain.bot import (
     is_loop,
     left_to_gather,
 )
-from inbox.domain.bot_context import MOST_CHARACTERS, Line, described, kept, tokens_of
+from inbox.domain.bot_context import MOST_CHARACTERS, Line, described, kept, tokens_of, tokens_of_file
 from inbox.domain.bot_guards import Allowed
 from inbox.domain.bot_schedule import Answers, OpeningHours, Schedule, check, may_answer
 from inbox.domain.bot_verdict import Verdict, judged
@@ -222,6 +222,19 @@ def test_the_newest_lines_that_fit_are_kept_and_always_one() -> None:
     assert kept(lines, 330) == 3
     assert kept(lines, 1) == 1
     assert kept([*lines[:2], Line(is_inbound=True, text="x", media_tokens=1_000)], 1_100) == 1
+
+
+def test_a_file_is_reckoned_at_what_it_costs_at_most() -> None:
+    assert tokens_of_file("image/jpeg", 10) >= 6 * 258
+    half_a_minute, slowest = 30 * 2_000, 30 * 1_000
+    assert tokens_of_file("audio/ogg; codecs=opus", slowest) == 30 * 32
+    assert 30 * 32 <= tokens_of_file("audio/ogg", half_a_minute) <= 2 * 30 * 32
+    assert tokens_of_file("audio/mpeg", 5 << 20) > 100_000
+
+
+def test_a_long_recording_does_not_push_out_the_messages_before_it() -> None:
+    voice = Line(is_inbound=True, text="[message vocal]", media_tokens=100_000)
+    assert kept([Line(is_inbound=True, text="x" * 280)] * 3 + [voice], 2_000) == 4
 
 
 # --- what becomes of a wish -------------------------------------------------------------------------------------------

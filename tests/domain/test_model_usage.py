@@ -32,6 +32,15 @@ def test_a_model_without_a_price_costs_nobody_knows_what():
     assert PRICES.cost(Usage(input=1)) is None
 
 
+def test_a_budget_counts_an_unknown_model_as_the_dearest_one_of_the_table():
+    assert PRICES.counted(Usage(input=1_000, output=10), "small") == 325
+    assert PRICES.counted(Usage(input=1_000, output=10), "of-tomorrow") == 1_020
+    assert PRICES.counted(Usage(input=10, output=1_000), "of-tomorrow") == 2_503
+    free = Prices(table={**PRICES.table, "mine": Price(input=0, output=0)})
+    assert free.counted(Usage(input=1_000), "mine") == 0
+    assert Prices().counted(Usage(input=1_000), "mine") == 0
+
+
 counts = st.integers(min_value=0, max_value=10**7)
 usages = st.builds(Usage, input=counts, output=counts, cached=counts)
 

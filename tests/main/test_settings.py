@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from inbox.main.bot_settings import backup_number
 from inbox.main.secret import Secret
 from inbox.main.settings import ALIASES, Settings, SettingsError, load, overview, variables
 from main.settings_tried import BAD, CANARY, GIVEN, OLD_NAMES
@@ -145,6 +146,17 @@ def test_a_bad_value_names_variable_setting_and_remedy_and_never_the_value(name)
     assert CANARY not in said
     if len(BAD[name]) > 4:
         assert BAD[name] not in said
+
+
+@pytest.mark.parametrize("written", ["+33 6 12 34 56 78", "0033612345678", "06.12.34.56.78", "33612345678"])
+def test_the_number_for_alerts_is_called_as_whatsapp_calls_it(written):
+    loaded = load({"HUMAN_BACKUP_NUMBER": written, "INBOX_WHATSAPP_COUNTRY_CODE": "33"})
+    assert backup_number(loaded.bot, loaded.whatsapp.country_code) == "33612345678"
+
+
+@pytest.mark.parametrize("written", ["123456", "+33 (0)0", "+3306123456789012"])
+def test_what_can_be_no_number_for_alerts_is_refused_at_the_start(written):
+    assert "INBOX_BOT_HUMAN_BACKUP_NUMBER" in refusal({"HUMAN_BACKUP_NUMBER": written})
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,7 @@ async def test_a_worker_that_overslept_its_lease_can_neither_finish_extend_nor_r
         await database.work.finish([slow])
     await database.work.extend([slow])
     await database.work.retry(slow, timedelta(hours=1))
+    await database.work.put_off(slow, timedelta(hours=1))
 
     assert await execute(engine, "select * from lanes") == before
     await database.work.finish([quick])
@@ -202,6 +203,17 @@ async def test_an_orderly_failure_waits_and_is_no_suspect(database: PostgresData
     assert await database.work.claim(TURN, 1) == []
     await all_due(engine)
     assert [(lane.attempts, lane.is_suspect) for lane in await database.work.claim(TURN, 1)] == [(1, False)]
+
+
+async def test_what_is_put_off_has_not_failed(database: PostgresDatabase, engine: AsyncEngine) -> None:
+    await enqueue(database, "a")
+    [lane] = await database.work.claim(TURN, 1)
+    await database.work.retry(lane, timedelta())
+    [lane] = await database.work.claim(TURN, 1)
+    await database.work.put_off(lane, timedelta(seconds=60))
+    assert await database.work.claim(TURN, 1) == []
+    await all_due(engine)
+    assert [(lane.attempts, lane.retries) for lane in await database.work.claim(TURN, 1)] == [(1, 1)]
 
 
 async def test_lanes_whose_worker_died_come_alone_and_never_with_innocent_ones(

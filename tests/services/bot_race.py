@@ -7,18 +7,16 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from builders import LOCK_WAIT, until
+from builders import LOCK_WAIT, execute, until
 from inbox.adapters.database.failpoints import Failpoints
 from inbox.adapters.database.faulty import FaultyDatabase
-from inbox.adapters.events.memory import MemoryEvents
 from inbox.adapters.llm.fake import FakeAssistant
 from inbox.adapters.messaging.fake import FakeSender
 from inbox.domain.content import Text
+from inbox.domain.upstream_errors import ModelUnavailable
 from inbox.domain.work import WorkKind
-from inbox.ports.llm import Answer, Prompt
-from inbox.services.outbound import Outbound
+from inbox.ports.llm import Answer, Meter, Prompt
 from services.bot_scene import Scene, a_decision
-from services.file_scene import no_files
 
 T = TypeVar("T", bound=msgspec.Struct)
 Moment: TypeAlias = tuple[str, int]
@@ -26,6 +24,8 @@ Moment: TypeAlias = tuple[str, int]
 TakeOver: TypeAlias = Callable[[Scene], Coroutine[None, None, None]]
 
 REPLY = "Oui, nous en avons."
+ANSWER = a_decision(reply=REPLY)
+OUTAGE = ModelUnavailable()
 FENCE: Moment = ("outbox.to_wire:after", 1)
 """From here on the message of the bot may be with WhatsApp already."""
 
@@ -58,19 +58,20 @@ class Watched(FakeAssistant):
         super().__init__()
         self._moments = moments
 
-    async def complete(self, prompt: Prompt, *, schema: type[T]) -> Answer[T]:
+    async def complete(self, prompt: Prompt, *, schema: type[T], meter: Meter | None = None) -> Answer[T]:
         await self._moments.hit("model.complete:before")
-        answer = await super().complete(prompt, schema=schema)
+        answer = await super().complete(prompt, schema=schema, meter=meter)
         await self._moments.hit("model.complete:after")
         return answer
 
 
 class Race:
-    """`sent` is what the bot told the customer."""
+    """`sent` is all that the bot told the customer, whichever words it found. `answer` is what comes of the model."""
 
-    def __init__(self, scene: Scene, take_over: TakeOver, at: Moment | None) -> None:
+    def __init__(self, scene: Scene, take_over: TakeOver, at: Moment | None, answer: object = ANSWER) -> None:
         self.scene = scene
         self.sent: list[str] = []
+        self._answer = answer
         self.moments = Moments(at, self._person)
         self._take_over = take_over
         self._task: asyncio.Task[None] | None = None
@@ -80,7 +81,7 @@ class Race:
         """The turn, then its send; returns the moments that were passed."""
         scene = self.scene
         scene.assistant = Watched(self.moments)
-        scene.assistant.then(a_decision(reply=REPLY), a_decision(reply=REPLY))
+        scene.assistant.then(self._answer, self._answer)
         await scene.customer_writes("Avez-vous des cerises ?")
         while lanes := await self._database.work.claim(WorkKind.TURN, 1):
             await scene.bot(database=self._database).work(lanes[0])
@@ -106,15 +107,12 @@ class Race:
 
     async def _deliver(self) -> None:
         sender = FakeSender()
-        database, clock = self._database, self.scene.clock
-        outbound = Outbound(
-            database, self.scene.rights, sender, MemoryEvents(), clock, no_files(self.scene.database, clock)
+        await self.scene.delivers(sender, database=self._database)
+        rows = await execute(
+            self.scene.engine,
+            "select id from messages where author = 'bot' and conversation_id = :id",
+            id=self.scene.conversation,
         )
-        while lanes := await database.work.claim(WorkKind.SEND, 1):
-            for taken in await database.outbox.take_heads(lanes):
-                if taken.head is None:
-                    await database.work.finish([taken.lane])
-                else:
-                    await outbound.deliver(taken.head, taken.lane)
-        said = [one.content.body for one in sender.sent if isinstance(one.content, Text)]
-        self.sent = [text for text in said if text == REPLY]
+        by_bot = {row.id for row in rows}
+        texts = [one for one in sender.sent if isinstance(one.content, Text)]
+        self.sent = [one.content.body for one in texts if one.op.message_id in by_bot]

@@ -12,17 +12,18 @@ from builders import a_client_number, a_conversation, execute
 from inbox.adapters.events.memory import MemoryEvents
 from inbox.adapters.llm.fake import FakeAssistant
 from inbox.adapters.messaging.fake import FakeSender
-from inbox.domain.access import Actor, Grant, Permission
+from inbox.domain.access import Actor, ActorKind, Grant, Permission
 from inbox.domain.accounts import Channel
 from inbox.domain.bot import Mode
 from inbox.domain.bot_profile import Profile
 from inbox.domain.contacts import CountryCode
 from inbox.domain.content import Content, Media, MediaKind, Text
 from inbox.domain.explanations import Language
-from inbox.domain.ids import ConversationId, MessageId
+from inbox.domain.ids import ConversationId, MessageId, UserId
 from inbox.domain.work import Lane, WorkKind
 from inbox.ports.database import Database
 from inbox.ports.media import MediaStore
+from inbox.ports.messaging import Sender
 from inbox.ports.receipts import Typing
 from inbox.services.bot import Bot
 from inbox.services.bot_context import Contexts
@@ -31,7 +32,7 @@ from inbox.services.bot_summary import Summaries
 from inbox.services.conversations import Conversations
 from inbox.services.knowledge import Knowledge
 from inbox.services.outbound import Outbound
-from member_builders import a_user
+from member_builders import a_user, an_api_key
 from services.conftest import Clock
 from services.file_scene import no_files
 from services.rights_scene import forgetful
@@ -117,9 +118,29 @@ class Scene:
         return Actor(user_id=await a_user(self.engine), email=None, is_active=True, grants=grants)
 
     async def person_answers(self, text: str) -> None:
+        await self._outbound().accept(await self.person(), self.conversation, Text(body=text), key=None)
+
+    async def program_sends(self, text: str, *, send_at: datetime | None = None) -> None:
+        key, _ = await an_api_key(self.engine)
+        grants = (Grant(code=Permission.MESSAGES_SEND, account_id=None),)
+        program = Actor(user_id=UserId(key), email=None, is_active=True, grants=grants, kind=ActorKind.API_KEY)
+        await self._outbound().accept(program, self.conversation, Text(body=text), key=None, send_at=send_at)
+
+    async def delivers(self, sender: Sender, *, database: Any = None) -> None:  # noqa: ANN401 - or a double
+        """All that waits to be sent now."""
+        database = database or self.database
+        outbound = self._outbound(sender, database=database)
+        while lanes := await database.work.claim(WorkKind.SEND, 1):
+            for taken in await database.outbox.take_heads(lanes):
+                if taken.head is None:
+                    await database.work.finish([taken.lane])
+                else:
+                    await outbound.deliver(taken.head, taken.lane)
+
+    def _outbound(self, sender: Sender | None = None, *, database: Any = None) -> Outbound:  # noqa: ANN401 - or a double
         files = no_files(self.database, self.clock)
-        outbound = Outbound(self.database, self.rights, FakeSender(), MemoryEvents(), self.clock, files)
-        await outbound.accept(await self.person(), self.conversation, Text(body=text), key=None)
+        database = database or self.database
+        return Outbound(database, self.rights, sender or FakeSender(), MemoryEvents(), self.clock, files)
 
     async def person_switches(self, *, enabled: bool = False, mode: Mode | None = None) -> None:
         service = Conversations(self.database, self.rights, self.clock, CountryCode("33"))

@@ -17,7 +17,7 @@ from inbox.domain.errors import LeaseLost
 from inbox.domain.ids import ConversationId, DeliveryId, MessageId, uuid7_at
 from inbox.domain.work import Lane, WorkKind
 from inbox.ports.database import Database
-from inbox.ports.llm import Answer, Prompt
+from inbox.ports.llm import Answer, Meter, Prompt
 from inbox.ports.records import InboundBatch, Received
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -120,9 +120,14 @@ class Thinking(FakeAssistant):
         self.asked = asyncio.Event()
         self.answers = asyncio.Event()
 
-    async def complete(self, prompt: Prompt, *, schema: type[T]) -> Answer[T]:
+    async def complete(self, prompt: Prompt, *, schema: type[T], meter: Meter | None = None) -> Answer[T]:
+        if meter is not None:
+            await meter.begins("fake", 2_048)
         self.asked.set()
         await self.answers.wait()
         self.asked.clear()
         self.answers.clear()
-        return await super().complete(prompt, schema=schema)
+        answer = await super().complete(prompt, schema=schema)
+        if meter is not None:
+            meter.used(answer.usage, "fake")
+        return answer

@@ -1,11 +1,14 @@
 """What the model gets to read, and what is kept of its answer."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from builders import execute
+from inbox.adapters.llm.fake import FakeAssistant
 from inbox.adapters.media.memory import MemoryMediaStore
 from inbox.domain import bot as rules
 from inbox.domain.access import Actor, Grant, Permission
@@ -17,12 +20,13 @@ from inbox.domain.ids import MessageId
 from inbox.domain.knowledge import ArticleKind, ArticleText, Source
 from inbox.domain.upstream_errors import ModelUnavailable
 from inbox.domain.work import WorkKind
+from inbox.ports.llm import Prompt
 from inbox.ports.media import MediaKey
 from inbox.services.bot_views import BotViews
 from inbox.services.knowledge import Knowledge
 from member_builders import a_user
-from services.bot_scene import CANARY, PHOTO, Scene, a_decision
-from services.scenes import events_of, is_done
+from services.bot_scene import CANARY, PHOTO, Scene, a_decision, thinking
+from services.scenes import Thinking, events_of, is_done, lose_lease
 
 JPEG = b"\xff\xd8\xff\xe0 a photo"
 VOICE = Media(kind=MediaKind.VOICE, media_id="2", mime_type="audio/ogg; codecs=opus")
@@ -124,9 +128,23 @@ async def test_a_turn_waits_some_seconds_for_a_file_on_its_way(scene: Scene) -> 
     [photo] = await scene.customer_writes(media)
     assert await scene.turn() == "gathers"
     assert await scene.turns() == []
+    (lane,) = await execute(scene.engine, "select retries, ver > done as is_open from lanes where kind = 'turn'")
+    assert (lane.retries, lane.is_open) == (0, True), "nothing has failed"
     await stored(scene, photo, JPEG, "image/jpeg")
     await execute(scene.engine, "update lanes set due = now() where kind = 'turn'")
     assert await scene.turn() == "answered"
+
+
+async def test_a_customer_who_sends_one_file_after_the_other_is_answered_all_the_same(scene: Scene) -> None:
+    scene.store, scene.settings = MemoryMediaStore(), {"gather": timedelta(seconds=10)}
+    media = Media(kind=MediaKind.IMAGE, media_id="1", mime_type="image/jpeg")
+    began, outcomes = scene.clock(), []
+    for seconds in (0, 7, 14, 21):
+        scene.clock.forward(seconds=seconds - (scene.clock() - began).total_seconds())
+        await scene.customer_writes(media, at=scene.clock())
+        await execute(scene.engine, "update lanes set due = now() where kind = 'turn'")
+        outcomes.append(await scene.turn())
+    assert outcomes == ["gathers", "gathers", "gathers", "answered"]
 
 
 async def test_a_file_that_never_comes_makes_nobody_wait_for_ever(scene: Scene) -> None:
@@ -140,8 +158,18 @@ async def test_a_file_that_never_comes_makes_nobody_wait_for_ever(scene: Scene) 
 # --- gathering --------------------------------------------------------------------------------------------------------
 
 
-async def test_five_messages_in_four_seconds_get_one_answer_that_saw_them_all(scene: Scene) -> None:
+class Echo(FakeAssistant):
+    """Answers each line of the customer."""
+
+    async def complete(self, prompt: Prompt, **options: Any) -> Any:  # noqa: ANN401 - whatever the port says
+        lines = [turn.text for turn in prompt.history if turn.role == "customer"]
+        self.then(a_decision(reply=" / ".join(lines)))
+        return await super().complete(prompt, **options)
+
+
+async def test_five_messages_in_four_seconds_get_one_answer_that_addresses_them_all(scene: Scene) -> None:
     words = ["Bonjour", "j'aimerais", "savoir", "si vous avez", "des cerises"]
+    scene.assistant = Echo()
     quiet, scene.settings = timedelta(seconds=3), {"quiet": timedelta(seconds=3)}
     for word in words:
         await scene.customer_writes(word, quiet_for=quiet)
@@ -151,7 +179,8 @@ async def test_five_messages_in_four_seconds_get_one_answer_that_saw_them_all(sc
     scene.clock.forward(seconds=2)
     await execute(scene.engine, "update lanes set due = now() where kind = 'turn'")
     assert await scene.turn() == "answered"
-    assert (scene.asked(), len(await scene.said())) == (words, 1)
+    assert (await scene.said(), len(scene.assistant.prompts)) == ([" / ".join(words)], 1)
+    assert await is_done(scene.database, WorkKind.TURN)
 
 
 async def test_a_turn_that_was_overtaken_waits_for_quiet_before_it_asks_again(scene: Scene) -> None:
@@ -216,6 +245,8 @@ async def test_who_takes_over_reads_what_happened(scene: Scene) -> None:
     scene.summarises = True
     scene.assistant.then(a_decision("handoff", "", "customer_asked_human"), {"text": "Veut des cerises.\x00"})
     assert await scene.turn_after("Des cerises, par un humain") == "handed_over"
+    assert await scene.turn() == "summarised"
+    assert await is_done(scene.database, WorkKind.TURN)
     views, ana = BotViews(scene.database, scene.rights), await manager(scene)
     assert (await views.conversation(ana, scene.conversation)).handover_summary == "Veut des cerises."
     assert len(await events_of(scene.engine, "bot.summarised")) == 1
@@ -231,8 +262,47 @@ async def test_a_hand_over_stands_without_a_summary(scene: Scene, answer: object
     scene.summarises = True
     scene.assistant.then(a_decision("handoff", "", "customer_asked_human"), answer)
     assert await scene.turn_after("Un humain") == "handed_over"
-    (row,) = await execute(scene.engine, "select state, summary from bot_turns")
-    assert (row.state, row.summary) == ("handed_over", None)
+    assert await scene.turn() == "not_summarised"
+    assert await is_done(scene.database, WorkKind.TURN)
+    views, ana = BotViews(scene.database, scene.rights), await manager(scene)
+    row = await views.conversation(ana, scene.conversation)
+    assert (row.handover_reason, row.handover_summary) == ("customer_asked_human", None)
+    await execute(scene.engine, "update lanes set ver = ver + 1 where kind = 'turn'")
+    assert await scene.turn() == "nothing_to_say"
+    assert len(scene.assistant.prompts) == 2, "the model is asked once for each"
+
+
+async def test_a_worker_that_dies_before_the_summary_is_there_leaves_it_to_the_next(scene: Scene) -> None:
+    scene.summarises = True
+    scene.assistant.then(a_decision("handoff", "", "customer_asked_human"), {"text": "Veut des cerises."})
+    await scene.turn_after("Des cerises, par un humain")
+    thinks = Thinking()
+    quick, scene.assistant = scene.assistant, thinks
+    dying = await thinking(scene)
+    dying.cancel()
+    assert isinstance((await asyncio.gather(dying, return_exceptions=True))[0], asyncio.CancelledError)
+    await lose_lease(scene.engine)
+    scene.assistant = quick
+    assert await scene.turn() == "summarised"
+    (row,) = await execute(scene.engine, "select summary from bot_turns")
+    assert row.summary == "Veut des cerises."
+
+
+async def test_a_summary_is_of_what_was_said_since_the_hand_over_before(scene: Scene) -> None:
+    scene.summarises = True
+    scene.assistant.then(a_decision("handoff", "", "customer_asked_human"), {"text": "Veut des cerises."})
+    await scene.turn_after("Un humain")
+    await scene.turn()
+    assert scene.asked() == ["Un humain", rules.FALLBACK]
+
+
+async def test_customers_go_before_summaries(scene: Scene) -> None:
+    scene.summarises = True
+    scene.assistant.then(a_decision(reply=""), a_decision(reply="Oui."))
+    assert await scene.turn_after("Bonjour") == "handed_over"
+    assert await scene.turn_after("Avez-vous des cerises ?") == "answered"
+    assert await is_done(scene.database, WorkKind.TURN)
+    assert len(scene.assistant.prompts) == 2
 
 
 async def test_a_model_that_is_down_is_not_asked_for_a_summary(scene: Scene) -> None:

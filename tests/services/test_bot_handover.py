@@ -3,6 +3,7 @@
 import pytest
 
 from builders import execute
+from inbox.adapters.messaging.fake import FakeSender
 from inbox.domain import bot as rules
 from inbox.domain.bot_profile import Behaviour
 from inbox.domain.errors import InboxError
@@ -29,8 +30,17 @@ async def test_a_message_that_waited_too_long_is_for_a_person(scene: Scene) -> N
     assert await scene.turn() == "handed_over"
     row = await scene.row()
     assert (row.handover_reason, row.bot_enabled) == ("too_old", True)
-    assert (await scene.said(), len(scene.assistant.prompts)) == ([], 0)
+    assert (await scene.said(), len(scene.assistant.prompts)) == ([rules.FALLBACK], 0)
+    assert await scene.turn_after("Allô ?") == "answered"
     assert await events_of(scene.engine, "bot.handed_over") == [{"reason": "too_old", "bot_enabled": True}]
+
+
+async def test_who_waited_for_days_is_for_a_person_and_nothing_is_tried_that_whatsapp_would_refuse(
+    scene: Scene,
+) -> None:
+    await scene.customer_writes("Bonjour", at=ago(days=2))
+    assert await scene.turn() == "handed_over"
+    assert ((await scene.row()).handover_reason, await scene.said()) == ("too_old", [])
 
 
 @pytest.mark.parametrize("outage", OUTAGES, ids=lambda error: error.code)
@@ -50,6 +60,7 @@ async def test_while_the_model_is_down_the_customer_is_told_once_and_the_switch_
 async def test_neither_a_person_nor_a_photo_in_between_makes_the_bot_say_it_again(scene: Scene) -> None:
     scene.assistant.then(ModelUnavailable(), ModelUnavailable())
     await scene.turn_after("Bonjour")
+    await scene.delivers(FakeSender())
     await scene.person_answers("Je regarde.")
     await scene.turn_after(PHOTO)
     await scene.turn_after("Alors ?")
@@ -165,7 +176,7 @@ async def test_links_are_those_of_the_business_and_those_it_allows(scene: Scene)
     scene.assistant.then(
         *(a_decision(reply=f"Voir https://{host}/a") for host in ("a.example", "www.b.example", "c.example"))
     )
-    told = {"description": "Notre site : a.example", "behaviour": Behaviour(link_domains=("b.example",))}
+    told = {"description": "Notre page : a.example/a", "behaviour": Behaviour(link_domains=("b.example",))}
     await scene.business_says(**told)
     for text in ("un", "deux", "trois"):
         await scene.turn_after(text)

@@ -1,5 +1,7 @@
 """The assistant's profile: who may see and write it, and that it counts at once."""
 
+import asyncio
+
 import msgspec
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -7,11 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from builders import an_account, execute
 from inbox.domain.access import Actor, Grant, Permission
 from inbox.domain.accounts import Channel
-from inbox.domain.bot_profile import CustomField, Profile, TemplateConfig
-from inbox.domain.errors import AccountNotFound, PermissionDenied
+from inbox.domain.bot_profile import Behaviour, CustomField, Profile, TemplateConfig
+from inbox.domain.errors import AccountNotFound, Invalid, PermissionDenied
 from inbox.domain.ids import AccountId, uuid7
 from inbox.ports.database import Database
 from inbox.ports.views import BotProfileRow
+from inbox.services import bot_profiles
 from inbox.services.bot_profiles import BotProfiles
 from member_builders import a_user
 from services.rights_scene import forgetful
@@ -80,3 +83,39 @@ async def test_rights_on_a_profile_are_those_of_its_account(
     with pytest.raises(AccountNotFound):
         await service.replace(everywhere, msgspec.structs.replace(profile, account_id=missing))
     assert await execute(engine, "select 1 from bot_profiles") == []
+
+
+class Catalogue:
+    """What a vendor says of its models; of others it cannot say, or hangs."""
+
+    def __init__(self, **known: bool | None) -> None:
+        self.asked: list[str] = []
+        self._known = known
+
+    async def knows(self, model: str) -> bool | None:
+        self.asked.append(model)
+        if model not in self._known:
+            await asyncio.Event().wait()
+        return self._known[model]
+
+
+async def test_a_model_that_the_vendor_does_not_have_is_refused_when_it_is_named(
+    database: Database, ana: Actor, account: Channel, monkeypatch
+) -> None:
+    monkeypatch.setattr(bot_profiles, "_LOOK_UP_SECONDS", 0.05)
+    vendor = Catalogue(good=True, unsure=None, wrong=False)
+    service = BotProfiles(database, forgetful(database), vendor)
+
+    async def told(model: str | None, **told: bool) -> str | None:
+        profile = Profile(account_id=account.account_id, behaviour=Behaviour(model=model))
+        return (await service.replace(ana, profile, **told)).behaviour.model
+
+    assert [await told(name) for name in ("good", "good", None, "unsure", "hangs")] == [
+        *("good", "good", None, "unsure", "hangs"),
+    ]
+    assert vendor.asked == ["good", "unsure", "hangs"]
+    with pytest.raises(Invalid) as refused:
+        await told("wrong")
+    assert refused.value.errors[0]["path"] == "body.behaviour.model"
+    assert (await service.of(account.account_id)).behaviour.model == "hangs"
+    assert await told("wrong", keeps_behaviour=True) == "hangs"

@@ -13,6 +13,7 @@ from inbox.domain.copilot_errors import BudgetSpent, NothingToRead
 from inbox.domain.errors import InboxError, MessageNotFound, Overloaded, PermissionDenied
 from inbox.domain.explanations import Language
 from inbox.domain.ids import ConversationId
+from inbox.domain.model_usage import Usage
 from inbox.domain.upstream_errors import ModelSilent, ModelThrottled, ModelTimeout
 from inbox.main.assisting import prompts
 from inbox.services import copilot
@@ -145,15 +146,22 @@ async def test_the_budget_is_that_of_the_turns(scene: Scene) -> None:
     assert await scene.turn_after("Encore") == "handed_over"
 
 
-@pytest.mark.parametrize("error", [ModelThrottled(retry_after=7.0), ModelSilent("empty")], ids=lambda one: one.code)
+@pytest.mark.parametrize(
+    ("error", "billed"),
+    [
+        (ModelThrottled(retry_after=7.0), (0, False)),
+        (ModelSilent("cut", usage=Usage(input=9)), (1, True)),
+        (ModelSilent("empty"), (1, True)),  # nobody says what it took
+    ],
+)
 async def test_a_failure_of_the_model_is_told_as_it_is_and_costs_what_is_billed(
-    scene: Scene, error: InboxError
+    scene: Scene, error: InboxError, billed: tuple[int, bool]
 ) -> None:
     await scene.customer_writes("Bonjour")
     scene.assistant.then(error)
     with pytest.raises(type(error)):
         await beside(scene).summarise(await agent(scene), scene.conversation)
-    assert await spent(scene, scene.conversation) == (int(isinstance(error, ModelSilent)), False)
+    assert await spent(scene, scene.conversation) == billed
 
 
 async def test_a_slow_model_is_waited_for_in_vain_only_so_long_and_may_be_billed(scene: Scene, monkeypatch) -> None:
@@ -176,4 +184,5 @@ async def test_more_than_four_at_once_are_refused_and_later_ones_are_not(scene: 
     while not all(call.done() for call in calls):
         thinking.answers.set()  # each answer takes the signal away
         await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED, timeout=0.05)
+    thinking.answers.set()
     await helper.summarise(anna, scene.conversation)

@@ -146,6 +146,34 @@ async def test_another_model_makes_all_vectors_anew(engine, database, service, a
     assert await Knowledge(database, forgetful(database), None).embed() == 0
 
 
+async def test_what_a_process_with_the_model_of_before_made_meanwhile_is_made_anew(engine, database, service, account):
+    newer = Topics("crevaison pneu")
+    newer.model = "topics-2"
+    other = Knowledge(database, forgetful(database), newer)
+    assert await other.embed() == 0
+    await articles(engine, account.account_id, SHELF)
+    assert await service.embed() == 3
+    assert await texts(other, account, "un pneu") == []
+    assert await other.embed() == 3
+    assert await texts(other, account, "un pneu") == ["Crevaison"]
+    assert [await other.embed() for _ in range(3)] == [0, 0, 0]
+
+
+async def test_an_article_that_rested_while_the_model_changed_gets_a_new_vector(
+    engine, database, service, ana, account
+):
+    (article,) = await articles(engine, account.account_id, SHELF[:1])
+    await service.embed()
+    await service.archive(ana, account.account_id, article)
+    newer = Topics("crevaison pneu")
+    newer.model = "topics-2"
+    other = Knowledge(database, forgetful(database), newer)
+    assert [await other.embed() for _ in range(4)] == [0, 0, 0, 0]
+    await other.approve(ana, account.account_id, article, version=1)
+    assert await other.embed() == 1
+    assert await texts(other, account, "un pneu") == ["Crevaison"]
+
+
 # --- people -----------------------------------------------------------------------------------------------------------
 
 

@@ -41,6 +41,7 @@ async def test_a_turn_that_meets_an_open_circuit_waits_and_nobody_is_told(scene:
     assert (await scene.row()).handed_over_at is None
     assert (await scene.said(), await scene.turns()) == ([], [("open", None)])
     assert 28 * SECOND < await due(scene) <= 30 * SECOND
+    assert await execute(scene.engine, "select 1 from lanes where kind = 'turn' and retries = 0"), "nothing has failed"
 
 
 async def test_when_the_model_may_be_there_again_the_turn_goes_on_at_once(scene: Scene) -> None:

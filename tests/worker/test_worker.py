@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from builders import a_queued_message, execute
+from builders import a_queued_message, execute, until
 from inbox.adapters.database.failpoints import Failpoints
 from inbox.adapters.database.faulty import FaultyDatabase
 from inbox.domain.content import Text
@@ -19,6 +19,7 @@ from inbox.entrypoints.queue_gauges import QueueGauges
 from inbox.services.outbound import Outbound
 from services.file_scene import no_files
 from services.rights_scene import forgetful
+from services.scenes import customer_writes
 from worker.house import QUICK, House, Silent, running
 
 ANSWERED = "select 1 from outbox where state = 'accepted'"
@@ -225,6 +226,18 @@ async def test_a_bug_in_one_turn_is_tried_again_and_then_given_to_a_person(house
     assert (row.bot_enabled, row.handover_reason) == (True, "model_unavailable")
 
 
+async def test_after_many_failures_of_the_database_a_turn_is_still_looked_at_every_few_seconds(
+    house: House, account
+) -> None:
+    _, number = await house.a_talk(account)
+    await customer_writes(house.database, account, number, "Bonjour")
+    await execute(house.engine, "update lanes set retries = 20 where kind = 'turn'")
+    flaky = FaultyDatabase(house.database, Failpoints.parse("commit.open_turn:before=raise@1"))
+    async with running(house.worker(database=flaky)):
+        await until(house.engine, "select 1 from lanes where kind = 'turn' and retries = 21")
+        assert await execute(house.engine, "select 1 from lanes where kind = 'turn' and due < now() + interval '5 s'")
+
+
 class Odd:
     """A database with bugs of its own: each method of `work` that is named fails once."""
 
@@ -263,6 +276,9 @@ class Odd:
     async def retry(self, lane: Lane, after: timedelta) -> None:
         self._fail("retry")
         await self._inner.retry(lane, after)
+
+    async def put_off(self, lane: Lane, after: timedelta) -> None:
+        await self._inner.put_off(lane, after)
 
 
 async def test_a_bug_anywhere_in_the_worker_does_not_end_it(house: House, account) -> None:

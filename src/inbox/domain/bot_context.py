@@ -17,8 +17,13 @@ _CHARACTERS_PER_TOKEN: Final = 2.8
 _BYTES_PER_TOKEN: Final = 3.0
 _PER_MESSAGE: Final = 6
 _MAX_FILENAME: Final = 80
-MEDIA_TOKENS: Final = 1_200
-"""What an image costs at most, and a voice note of half a minute."""
+_IMAGE_TOKENS: Final = 2_580
+"""Ten tiles of 258, as models count that cut images up; those that do not take fewer."""
+_TOKENS_PER_SECOND: Final = 32
+_BYTES_PER_SECOND: Final = 1_000
+"""Of sound at the least: voice notes have twice as many. How long a recording is says its file, if one believes it."""
+_MOST_OF_HISTORY: Final = 1_200
+"""Tokens that a file takes away from the messages before it: a long recording must not push them all out."""
 
 _CUT: Final = {Language.FRENCH: " [… coupé]", Language.ENGLISH: " [… cut]"}
 _WORDS: Final = {
@@ -55,6 +60,13 @@ def tokens_of(text: str) -> int:
     return math.ceil(max(len(text) / _CHARACTERS_PER_TOKEN, len(text.encode("utf-8", "replace")) / _BYTES_PER_TOKEN))
 
 
+def tokens_of_file(mime_type: str, size: int) -> int:
+    """What a file of `size` bytes costs, rather too much: its sender made it, and its tokens are known afterwards."""
+    if not mime_type.startswith("audio/"):
+        return _IMAGE_TOKENS
+    return math.ceil(size / _BYTES_PER_SECOND) * _TOKENS_PER_SECOND
+
+
 def described(content: Content | None, text: str, language: Language) -> str:
     """What the model reads of a message: files by their kind, with name and caption."""
     match content:
@@ -72,7 +84,7 @@ def kept(lines: Sequence[Line], most_tokens: int) -> int:
     """How many of the newest `lines` (oldest first) fit into `most_tokens`; the newest one always does."""
     left = most_tokens
     for place, line in enumerate(reversed(lines)):
-        left -= tokens_of(line.text) + line.media_tokens + _PER_MESSAGE
+        left -= tokens_of(line.text) + min(line.media_tokens, _MOST_OF_HISTORY) + _PER_MESSAGE
         if left < 0:
             return max(1, place)
     return len(lines)

@@ -6,17 +6,19 @@ nothing of others to leak.
 """
 
 import base64
+import codecs
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 
-from inbox.domain.bot_domains import TOP_LEVEL
+from inbox.domain.bot_links import names_foreign_link
+from inbox.domain.bot_numbers import names_foreign_number
+from inbox.domain.visible_text import visible
 
 MAX_REPLY: Final = 1000
 """Characters. The prompt asks for fewer; the gate refuses more."""
@@ -24,7 +26,6 @@ _RUN: Final = 8
 """So many words in a row of the instructions are no accident."""
 _LEAST_LETTERS: Final = 12
 _JAPANESE: Final = frozenset({"HIRAGANA", "KATAKANA", "CJK"})
-_NATIONAL: Final = 9
 
 
 class GateClosed(StrEnum):
@@ -43,9 +44,10 @@ class GateClosed(StrEnum):
 class Allowed(msgspec.Struct, frozen=True, kw_only=True):
     """What answers of one turn are held against.
 
-    `told` is what the business said about itself, `asked` what the customer wrote: numbers may come from both, links
-    from the business only. `domains` may be named with all that is below them. `instructions` are ours, and `canary` is
-    a word of them that no answer has a reason to hold.
+    `told` is what the business said about itself: links, e-mail addresses and bank accounts are of it to the letter.
+    `asked` is what was written in the conversation: other numbers may come from there as well. `domains` are open with
+    all that lies on them and below them. `instructions` are ours, and `canary` is a word of them that no answer has a
+    reason to hold.
     """
 
     canary: str
@@ -56,24 +58,28 @@ class Allowed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e0fff]")
-_MARKUP: Final = re.compile(r"!\[|</?(?:script|iframe|img|svg|style|object|embed|link|meta|form|a)\b", re.IGNORECASE)
+_MARKUP: Final = re.compile(
+    r"!\[|</?(?:script|iframe|img|svg|style|object|embed|link|meta|form|a|kb|contact|customer_message)(?![\w.@+-])",
+    re.IGNORECASE,
+)
+"""Of pages, and of our own prompts: an answer is read again with the next question."""
 
 
 def gate(reply: str, allowed: Allowed) -> GateClosed | None:
     """None if `reply` may go to a customer."""
-    text = reply.strip()
+    text = visible(reply).strip()
     if not text:
         return GateClosed.EMPTY
-    if len(text) > MAX_REPLY:
+    if len(reply.strip()) > MAX_REPLY:
         return GateClosed.TOO_LONG
-    plain = _plain(text)
+    told, asked = visible(allowed.told), visible(allowed.asked)
     checks: tuple[tuple[GateClosed, Callable[[], bool]], ...] = (
-        (GateClosed.CONTROL_CHARACTERS, lambda: _CONTROL.search(text) is not None),
+        (GateClosed.CONTROL_CHARACTERS, lambda: _CONTROL.search(reply) is not None),
         (GateClosed.LEAKS_PROMPT, lambda: leaks(text, allowed)),
         (GateClosed.MARKUP, lambda: _MARKUP.search(text) is not None),
-        (GateClosed.FOREIGN_LINK, lambda: _names_foreign_host(plain, allowed)),
-        (GateClosed.FOREIGN_NUMBER, lambda: _names_foreign_number(plain, allowed)),
-        (GateClosed.FOREIGN_SCRIPT, lambda: _is_foreign_script(text, allowed)),
+        (GateClosed.FOREIGN_LINK, lambda: names_foreign_link(text, told, allowed.domains)),
+        (GateClosed.FOREIGN_NUMBER, lambda: names_foreign_number(text, told, asked)),
+        (GateClosed.FOREIGN_SCRIPT, lambda: _is_foreign_script(text, f"{told} {asked}")),
     )
     return next((word for word, is_wrong in checks if is_wrong()), None)
 
@@ -82,120 +88,38 @@ def gate(reply: str, allowed: Allowed) -> GateClosed | None:
 
 
 def leaks(text: str, allowed: Allowed) -> bool:
-    """True if `text` holds the canary, plain or thinly disguised, or a piece of the instructions."""
-    squeezed = _squeezed(text)
-    if any(disguise in squeezed for disguise in _disguises(allowed.canary)):
-        return True
-    return not _runs(text).isdisjoint(_runs(allowed.instructions))
+    """True if `text` holds the canary or a piece of the instructions, plain or thinly disguised."""
+    words = [_squeezed(word) for word in re.findall(r"\w+", visible(allowed.instructions))]
+    pieces = {_squeezed(allowed.canary)}
+    pieces.update("".join(words[place : place + _RUN]) for place in range(len(words) - _RUN + 1))
+    return any(piece in read for read in _readings(visible(text)) for piece in pieces)
 
 
-def _disguises(canary: str) -> Iterator[str]:
-    """As it is, backwards, as hexadecimal digits, and in the three places it can have in a text in base64."""
-    yield _squeezed(canary)
-    yield _squeezed(canary[::-1])
-    yield canary.encode().hex()
-    for offset in range(3):
-        encoded = base64.b64encode(b"\0" * offset + canary.encode()).decode()
-        yield _squeezed(encoded[offset + 1 if offset else 0 : -4])
+def _readings(text: str) -> Iterator[str]:
+    """As it is, backwards, with letters turned by half the alphabet, and out of base64 and hexadecimal digits.
+
+    What stands between the characters of a code disguises nothing either, nor where in the text it begins.
+    """
+    yield from (_squeezed(text), _squeezed(text[::-1]), _squeezed(codecs.encode(text, "rot13")))
+    letters = re.sub(r"[^A-Za-z0-9+/]", "", text.replace("-", "+").replace("_", "/"))
+    for start in range(4):
+        rest = f"{letters[start:]}AAA"  # whose last character may need them
+        yield _squeezed(base64.b64decode(rest[: len(rest) // 4 * 4]).decode(errors="ignore"))
+    digits = re.sub(r"[^0-9A-Fa-f]", "", text)
+    for start in range(2):
+        rest = digits[start:]
+        yield _squeezed(bytes.fromhex(rest[: len(rest) // 2 * 2]).decode(errors="ignore"))
 
 
 def _squeezed(text: str) -> str:
-    """Letters and digits only: what stands between them disguises nothing."""
-    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
-
-
-def _runs(text: str) -> set[tuple[str, ...]]:
-    words = re.findall(r"\w+", text.casefold())
-    return {tuple(words[place : place + _RUN]) for place in range(len(words) - _RUN + 1)}
-
-
-# --- links and addresses ----------------------------------------------------------------------------------------------
-
-_URL: Final = re.compile(r"\b([a-z][a-z0-9+.-]*)://([^\s<>\"']*)", re.IGNORECASE)
-_HOST: Final = re.compile(r"(?:[\w-]+\.)+[\w-]+")
-_WEB: Final = frozenset({"http", "https"})
-_AFTER_URL: Final = ").,;:!?*_~]}\u00bb\u201d"
-_BYTES_OF_IPV4: Final = 4
-
-
-def _plain(text: str) -> str:
-    """As a phone reads it: compatible letters are one, what is invisible is not there, and so dots are dots."""
-    seen = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
-    return re.sub("[\u3002\uff61\u2024]", ".", seen)
-
-
-def hosts(text: str) -> set[str]:
-    """Every name of a host in `text`, whether with a scheme, in an e-mail address or bare, in small letters."""
-    named = (found.strip(".").casefold() for found in _HOST.findall(text))
-    return {host for host in named if _is_host(host)}
-
-
-def _is_host(name: str) -> bool:
-    labels = name.split(".")
-    if all(label.isdecimal() for label in labels):
-        return len(labels) == _BYTES_OF_IPV4
-    return labels[-1] in TOP_LEVEL or labels[-1].startswith("xn--")
-
-
-class _Hosts(msgspec.Struct, frozen=True):
-    """Those that the business named itself, and domains with all that is below them."""
-
-    named: frozenset[str]
-    domains: tuple[str, ...]
-
-    @classmethod
-    def of(cls, allowed: Allowed) -> "_Hosts":
-        return cls(frozenset(hosts(_plain(allowed.told))), tuple(d.casefold().strip(".") for d in allowed.domains))
-
-    def know(self, host: str) -> bool:
-        return host in self.named or any(host == domain or host.endswith(f".{domain}") for domain in self.domains)
-
-
-def _names_foreign_host(text: str, allowed: Allowed) -> bool:
-    known = _Hosts.of(allowed)
-    if not all(known.know(host) for host in hosts(text)):
-        return True
-    return not all(
-        scheme.casefold() in _WEB and _is_known_address(rest.rstrip(_AFTER_URL), known)
-        for scheme, rest in _URL.findall(text)
-    )
-
-
-def _is_known_address(rest: str, known: _Hosts) -> bool:
-    """True for a known host, with neither a name before it nor a trick in it."""
-    try:
-        parts = urlsplit(f"//{rest}")
-        host = parts.hostname or ""
-    except ValueError:
-        return False
-    return "\\" not in rest and "@" not in parts.netloc and known.know(host.strip("."))
-
-
-# --- numbers that a customer could call or pay to ---------------------------------------------------------------------
-
-_PHONE: Final = re.compile(r"(?<![\d.,/-])(?:\+|0)\d(?:[\s.()/-]{0,2}\d){7,16}")
-_IBAN: Final = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b")
-_DAY: Final = re.compile(r"\b\d{4}-\d{2}-\d{2}\b|(?<![\d./-])\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(?![./-]?\d)")
-
-
-def _names_foreign_number(text: str, allowed: Allowed) -> bool:
-    """Telephone numbers (with + or 0 in front) and IBANs come from the business, or from the customer."""
-    source = f"{_plain(allowed.told)} {_plain(allowed.asked)}"
-    digits = re.sub(r"\D", "", source)
-    if any(_national(found) not in digits for found in _PHONE.findall(_DAY.sub(" ", text))):
-        return True
-    return any(_squeezed(found) not in _squeezed(source) for found in _IBAN.findall(text))
-
-
-def _national(number: str) -> str:
-    """The last nine digits: they are the same in national and in international form."""
-    return re.sub(r"\D", "", number)[-_NATIONAL:]
+    """Small letters without accents, and digits: what stands on or between them disguises nothing."""
+    return "".join(c for c in unicodedata.normalize("NFKD", text).casefold() if c.isalnum())
 
 
 # --- the language -----------------------------------------------------------------------------------------------------
 
 
-def _is_foreign_script(text: str, allowed: Allowed) -> bool:
+def _is_foreign_script(text: str, known: str) -> bool:
     """True if most of an answer is in letters in which nobody wrote; those of our own languages are always known.
 
     Which of two languages with the same letters a short text is in is not told reliably, and so not asked.
@@ -204,11 +128,10 @@ def _is_foreign_script(text: str, allowed: Allowed) -> bool:
     if sum(written.values()) < _LEAST_LETTERS:
         return False
     (script, count), *_ = written.most_common(1)
-    known = {"LATIN", *_scripts(allowed.told), *_scripts(allowed.asked)}
-    return count * 2 > sum(written.values()) and script not in known
+    return count * 2 > sum(written.values()) and script not in {"LATIN", *_scripts(known)}
 
 
 def _scripts(text: str) -> Counter[str]:
     """How many letters of which script there are; the three of Japanese, which Chinese shares, are one."""
-    names = (unicodedata.name(c, "?").partition(" ")[0] for c in unicodedata.normalize("NFKC", text) if c.isalpha())
+    names = (unicodedata.name(c, "?").partition(" ")[0] for c in text if c.isalpha())
     return Counter("CJK" if name in _JAPANESE else name for name in names)

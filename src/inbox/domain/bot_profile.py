@@ -23,8 +23,9 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """How the assistant of an account behaves. None is what the settings say.
 
     Below `min_confidence` a person answers. `reads_images` and `reads_voice` count where the model reads such files.
-    `link_domains` may be named beside those that the business told itself. `contact_budget` is for one customer,
-    `account_budget` for all of them together. `auto_on` lets the assistant answer where customers begin.
+    `link_domains` are sites of the business: the assistant may name all pages of them, of others only those that the
+    business told itself. `contact_budget` is for one customer, `account_budget` for all of them together. `auto_on`
+    lets the assistant answer where customers begin.
     """
 
     language: Language = Language.FRENCH

@@ -23,13 +23,15 @@ class HandoverReason(StrEnum):
     UNSURE = "low_confidence"
     LOOP = "loop"
     BUDGET = "budget_spent"
+    UNDELIVERED = "answer_not_delivered"
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """The state that decisions are made on; always read in the transaction that acts.
 
     `epoch` rises with every switch of the bot, every message of a person, and whenever somebody is given the
-    conversation to look after. An answer of the bot that was computed for an older epoch is dropped.
+    conversation to look after; not with what programs send. An answer of the bot that was computed for an older epoch
+    is dropped.
     """
 
     id: ConversationId

@@ -43,13 +43,22 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
         The first of `models` that has a price counts: an answer is billed as the model that gave it.
         """
         price = next((self.table[model] for model in models if model in self.table), None)
-        if price is None:
-            return None
-        cached = min(usage.cached, usage.input)
-        # A price by the million in units is one by the token in micro-units.
-        spent = (usage.input - cached) * price.input + usage.output * price.output
-        spent += cached * (price.input if price.cached is None else price.cached)
-        return _rounded_up(spent)
+        return None if price is None else _cost(usage, price)
+
+    def counted(self, usage: Usage, *models: str) -> int:
+        """What counts against a budget: `cost`, or without a price what the dearest model of the table would cost.
+
+        0 if the table is empty: then nobody wants money to be counted.
+        """
+        known = self.cost(usage, *models)
+        return max((_cost(usage, price) for price in self.table.values()), default=0) if known is None else known
+
+
+def _cost(usage: Usage, price: Price) -> int:
+    cached = min(usage.cached, usage.input)
+    # A price by the million in units is one by the token in micro-units.
+    spent = (usage.input - cached) * price.input + usage.output * price.output
+    return _rounded_up(spent + cached * (price.input if price.cached is None else price.cached))
 
 
 def _rounded_up(amount: float) -> int:

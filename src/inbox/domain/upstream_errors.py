@@ -120,15 +120,26 @@ class ModelSilent(InboxError):
 
 
 class ModelRefused(InboxError):
-    """The request is at fault: bad key, unknown model, invalid request. Not to be repeated."""
+    """The request is at fault: bad key, unknown model, invalid request. Not to be repeated.
+
+    Here and below `may_cost` is false if surely nothing reached a model: only then nothing is billed.
+    """
 
     kind = Kind.MISCONFIGURED
     code = "model_refused"
+    may_cost: bool = False
+
+
+class ModelMissing(ModelRefused):
+    """There is no such model, or not for us; another one may be there."""
+
+    code = "model_missing"
 
 
 class ModelThrottled(InboxError):
     kind = Kind.THROTTLED
     code = "model_throttled"
+    may_cost: bool = False
 
 
 class ModelUnavailable(InboxError):
@@ -136,6 +147,7 @@ class ModelUnavailable(InboxError):
 
     kind = Kind.UNAVAILABLE
     code = "model_unavailable"
+    may_cost: bool = True
 
 
 class ModelFailed(ModelUnavailable):

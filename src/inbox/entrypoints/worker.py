@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -36,6 +37,8 @@ _SHORT_REST: Final = 0.05
 _PARTS: Final = 8
 _FEWEST: Final = 2
 _COMPANY_SECONDS: Final = 0.01
+_LONGEST_WAITS: Final = {WorkKind.TURN: 5.0}
+"""Seconds, for what must not wait long after an outage: a customer waits for the bot for two minutes at most."""
 
 _log = structlog.stdlib.get_logger("inbox.worker")
 
@@ -247,7 +250,7 @@ class Worker:
             return
         try:
             for lane in lanes:
-                await self._database.work.retry(lane, back_off(lane.retries + 1))
+                await self._database.work.retry(lane, _wait_of(lane))
         except InboxError as again:
             _log.warning("lease_left_to_expire", kind=lanes[0].kind.value, code=again.code)
 
@@ -333,6 +336,12 @@ class Worker:
     async def _reap(self) -> None:
         if await self._database.outbox.reap():
             self._wakes[WorkKind.SEND].set()
+
+
+def _wait_of(lane: Lane) -> timedelta:
+    """After a failure that may pass."""
+    most = _LONGEST_WAITS.get(lane.kind)
+    return back_off(lane.retries + 1) if most is None else back_off(lane.retries + 1, most=most)
 
 
 def _is_all(claimed: Sequence[Lane], asked: int) -> bool:

@@ -11,7 +11,8 @@ from inbox.domain.clock import Clock
 from inbox.domain.explanations import Language
 from inbox.domain.model_usage import MICRO
 from inbox.main.bot_settings import Bot as Manners
-from inbox.main.llm_settings import prices_of, vendor_of
+from inbox.main.bot_settings import backup_number
+from inbox.main.llm_settings import prices_of
 from inbox.main.runtime import Runtime
 from inbox.ports.bot import Charge
 from inbox.ports.database import Database
@@ -19,6 +20,7 @@ from inbox.ports.llm import Assistant
 from inbox.ports.media import MediaStore
 from inbox.services.bot import Bot
 from inbox.services.bot_context import Contexts
+from inbox.services.bot_profiles import BotProfiles
 from inbox.services.bot_settings import AlertTemplate, BotSettings, PromptFile, Prompts
 from inbox.services.bot_summary import Summaries
 from inbox.services.bot_views import BotViews
@@ -38,11 +40,10 @@ class Assisting(Provider):
     @provide
     def settings(self, runtime: Runtime) -> BotSettings:
         told, llm = runtime.settings.bot, runtime.settings.llm
-        is_openai = vendor_of(llm, runtime.settings.gemini) == "openai"
         return BotSettings(
             prompts=Prompts(assistant=prompts(_ASSISTANT), summary=prompts(_SUMMARY)),
             canary=f"ref-{token_hex(8)}",
-            backup_number=_digits(told.human_backup_number),
+            backup_number=backup_number(told, runtime.settings.whatsapp.country_code),
             alert=_alert(told),
             quiet=timedelta(seconds=told.quiet_seconds),
             gather=timedelta(seconds=max(told.quiet_seconds, told.gather_seconds)),
@@ -54,13 +55,15 @@ class Assisting(Provider):
             contact_budget=_charge(told.contact_turns, told.contact_tokens, told.contact_cost),
             account_budget=_charge(told.daily_turns, told.daily_tokens, told.daily_cost),
             prices=prices_of(llm),
-            model=(runtime.settings.openai.model or "") if is_openai else runtime.settings.gemini.model,
-            output_tokens=llm.max_output_tokens,
         )
 
     @provide
     def contexts(self, assistant: Assistant, settings: BotSettings, articles: Knowledge, store: MediaStore) -> Contexts:
         return Contexts(assistant, settings, articles, store)
+
+    @provide
+    def profiles(self, database: Database, rights: Rights, assistant: Assistant) -> BotProfiles:
+        return BotProfiles(database, rights, assistant)
 
     summaries = provide(Summaries)
     views = provide(BotViews)
@@ -93,10 +96,6 @@ def _alert(told: Manners) -> AlertTemplate | None:
     if told.alert_template is None:
         return None
     return AlertTemplate(name=told.alert_template, language=told.alert_template_language)
-
-
-def _digits(number: str | None) -> str | None:
-    return "".join(filter(str.isdigit, number)) if number else None
 
 
 def _charge(turns: int, tokens: int, cost: float) -> Charge:

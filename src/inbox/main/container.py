@@ -47,7 +47,6 @@ from inbox.ports.uploads import MediaUploader
 from inbox.services.accounts import Accounts
 from inbox.services.api_keys import ApiKeys
 from inbox.services.bot import Bot
-from inbox.services.bot_profiles import BotProfiles
 from inbox.services.contacts import Contacts
 from inbox.services.conversations import Conversations
 from inbox.services.decisions import Decisions
@@ -153,7 +152,7 @@ class Core(Provider):
         within = timedelta(seconds=runtime.settings.media.handover_timeout)
         return HandingOver(database, uploader, store, clock, at_once=at_once, within=within)
 
-    for_people = provide_all(Conversations, Contacts, BotProfiles, Roles, ApiKeys, Outbound, Reacting, Decisions)
+    for_people = provide_all(Conversations, Contacts, Roles, ApiKeys, Outbound, Reacting, Decisions)
 
     lifecycle = provide(Lifecycle)
 

@@ -16,7 +16,7 @@ from dotenv import dotenv_values
 from msgspec import Meta, Struct
 
 from inbox.kit.client_address import networks
-from inbox.main.bot_settings import Bot
+from inbox.main.bot_settings import Bot, backup_problem
 from inbox.main.cache_settings import redis_problem
 from inbox.main.embedded import EmbeddedPostgresError, default_data_dir
 from inbox.main.events_settings import Events
@@ -257,6 +257,8 @@ def load(environ: Mapping[str, str], env_file: Path | None = None) -> Settings:
         "supabase": settings.supabase,
     }
     if (problem := contradiction(settings.outgoing, settings.media, timed)) is not None:
+        raise SettingsError(problem)
+    if (problem := backup_problem(settings.bot, settings.whatsapp.country_code)) is not None:
         raise SettingsError(problem)
     return settings
 

@@ -1,7 +1,7 @@
 """What is kept of the assistant: what it knows, its turns, and what they cost. All raise what `ports.database` says."""
 
-from collections.abc import Sequence
-from datetime import date, datetime
+from collections.abc import Collection, Sequence
+from datetime import date, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -11,7 +11,8 @@ from inbox.domain.access import Reach
 from inbox.domain.bot import Mode
 from inbox.domain.bot_profile import Profile
 from inbox.domain.conversations import HandoverReason
-from inbox.domain.ids import AccountId, ConversationId, MessageId
+from inbox.domain.ids import AccountId, ConversationId, MessageId, TurnId
+from inbox.domain.outbound import State
 from inbox.ports.records import BotTurn
 from inbox.ports.views import ConversationItem, Timestamp
 
@@ -34,13 +35,23 @@ class TurnEnd(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PastTurn(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a turn about everything up to `message_id`. `has_answer` if it said or suggested something."""
+    """What became of a turn about everything up to `message_id`. `has_answer` if it said or suggested something.
 
+    `answer_id` is the message that it sent, which stands in `answer_state` since `answer_since`. `answer_reason` says
+    why it was not sent.
+    """
+
+    id: TurnId
     message_id: MessageId
     epoch: int
     mode: Mode
     state: str
     has_answer: bool
+    handover: HandoverReason | None = None
+    answer_id: MessageId | None = None
+    answer_state: State | None = None
+    answer_since: datetime | None = None
+    answer_reason: str | None = None
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,14 +158,40 @@ class Bot(Protocol):
         """A closed turn stays as it is."""
         ...
 
+    async def undelivered(self, turn: BotTurn, reason: str) -> bool:
+        """The answer of this turn did not get to the customer: a person has to go on. False if that is known."""
+        ...
+
+    async def unsummarised(
+        self,
+        account_id: AccountId,
+        conversation_id: ConversationId,
+        *,
+        within: timedelta,
+        but_for: Collection[HandoverReason],
+    ) -> BotTurn | None:
+        """The last turn that handed over, if nobody tried to summarise it and it did so `within` that time.
+
+        None as well if it did so `but_for` one of these reasons.
+        """
+        ...
+
     async def summarise(self, turn: BotTurn, summary: str) -> ConversationId | None:
-        """What a person should know who goes on after this turn. Returns where the turn is: it may have moved since."""
+        """What a person should know who goes on after this turn; empty if nothing could be written.
+
+        Returns where the turn is: it may have moved since.
+        """
         ...
 
     async def last_handover(
-        self, account_id: AccountId, conversation_id: ConversationId, reasons: Sequence[HandoverReason]
+        self,
+        account_id: AccountId,
+        conversation_id: ConversationId,
+        reasons: Sequence[HandoverReason],
+        *,
+        besides: TurnId | None = None,
     ) -> datetime | None:
-        """When a turn last handed the conversation over for one of `reasons`."""
+        """When a turn `besides` this one last handed the conversation over for one of `reasons`."""
         ...
 
     async def files(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> list[StoredFile]: ...

@@ -95,6 +95,10 @@ class Work(Protocol):
         """An orderly failure: the lane is due again `after` from now, followers wait, `attempts` starts at 0."""
         ...
 
+    async def put_off(self, lane: Lane, after: timedelta) -> None:
+        """The same where nothing failed: what the lane waits for takes its time, and `retries` stays as it is."""
+        ...
+
     async def hurry(self, kind: WorkKind, keys: Sequence[str]) -> None:
         """What these lanes waited for has come: they are due now. Those that somebody works on are left alone."""
         ...

@@ -15,6 +15,7 @@ __all__ = [
     "Assistant",
     "Embedder",
     "MediaPart",
+    "Meter",
     "Prompt",
     "Safety",
     "Source",
@@ -111,20 +112,43 @@ class Answer(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     is_fallback: bool = False
 
 
+class Meter(Protocol):
+    """Counts what one answer costs, try by try. A try stays counted as it was begun unless more is said of it."""
+
+    async def begins(self, model: str, output_tokens: int) -> None:
+        """Before each try, which may write up to `output_tokens`. What it raises ends the call: nothing is asked."""
+        ...
+
+    def used(self, usage: Usage, *models: str) -> None:
+        """The try was answered: billed as the first of `models` that has a price. Without any token nobody counted."""
+        ...
+
+    def unheard(self) -> None:
+        """The try surely reached no model: it costs nothing."""
+        ...
+
+
 class Assistant(Protocol):
     """A model that answers in the shape of a schema."""
 
-    async def complete(self, prompt: Prompt, *, schema: type[T]) -> Answer[T]:
-        """The answer, at most 3 tries within the total deadline (15 s by default), of the fallback model as well.
+    async def complete(self, prompt: Prompt, *, schema: type[T], meter: Meter | None = None) -> Answer[T]:
+        """The answer, at most 3 tries within the total deadline (15 s by default), of other models as well.
+
+        A model that the prompt names and that is refused or fails gives way to that of the settings, that one to the
+        fallback model. `meter` is asked before each try.
 
         Raises `ModelSilent` (empty, blocked, cut or malformed; it says what it cost), `ModelRefused` (our request or
-        key is at fault), `ModelThrottled`, `ModelUnavailable` (`ModelTimeout`, `ModelFailed`), `CircuitOpen`,
-        `Overloaded`.
+        key is at fault; `ModelMissing`), `ModelThrottled`, `ModelUnavailable` (`ModelTimeout`, `ModelFailed`),
+        `CircuitOpen`, `Overloaded`, and what `meter` raises.
         """
         ...
 
     def reads(self, mime_type: str) -> bool:
         """Whether the model can make something of such a file: it is worth fetching for a prompt."""
+        ...
+
+    async def knows(self, model: str) -> bool | None:
+        """Whether there is such a model for us; None if that cannot be said. Raises nothing of the model."""
         ...
 
     async def probe(self) -> bool:

@@ -196,7 +196,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
-    """A message as the bot reads it."""
+    """A message as the bot reads it. `by_program` says that no person wrote it, but a program with an API key."""
 
     id: MessageId
     is_inbound: bool
@@ -204,6 +204,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     content_text: str | None
     content: Content | None
     at: datetime
+    by_program: bool = False
 
 
 class BotTurn(msgspec.Struct, frozen=True, kw_only=True):

@@ -204,9 +204,10 @@ class Messages(Protocol):
         """Stores the message as `pending` and its outbox row as `queued`, and enqueues its lane.
 
         `created` is told of a line of the conversation: `updated_at` moves forward to its time, `bot_last_reply_at` too
-        for the bot, and a person raises the epoch; that the conversation moved is told as well. False if the lane was
-        given back to wait. One per (turn, part): a second one is not stored. With `send_at` the row is `scheduled`, its
-        lane hears of it then, and the answer is False. Raises `ConversationNotFound`, `TooManyScheduled`.
+        for the bot, and a person raises the epoch, a program does not; that the conversation moved is told as well.
+        False if the lane was given back to wait. One per (turn, part): a second one is not stored. With `send_at` the
+        row is `scheduled`, its lane hears of it then, and the answer is False. Raises `ConversationNotFound`,
+        `TooManyScheduled`.
         """
         ...
 

@@ -7,6 +7,7 @@ mode and the newest message are checked again in the transaction that queues it.
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -21,40 +22,33 @@ from inbox.domain.bot import (
     Mode,
     Said,
     is_loop,
-    left_to_gather,
 )
-from inbox.domain.bot_profile import Profile
-from inbox.domain.bot_schedule import may_answer
-from inbox.domain.bot_verdict import FINAL, Verdict, handed_over, judged
+from inbox.domain.bot_verdict import Verdict, handed_over, judged
 from inbox.domain.clock import Clock
-from inbox.domain.content import Media, Text
 from inbox.domain.conversations import Conversation, HandoverReason
-from inbox.domain.errors import AccountNotFound, CircuitOpen, ConversationNotFound, InboxError, Kind
+from inbox.domain.copilot_errors import BudgetSpent
+from inbox.domain.errors import AccountNotFound, CircuitOpen, ConversationNotFound, Overloaded
 from inbox.domain.events import BotSuggested
-from inbox.domain.ids import ConversationId, MessageId, TurnId, uuid7
+from inbox.domain.ids import ConversationId
 from inbox.domain.knowledge import Source
-from inbox.domain.messages import Author
-from inbox.domain.outbound import TTL_BOT
+from inbox.domain.upstream_errors import ModelRefused, ModelSilent, ModelThrottled, ModelUnavailable
 from inbox.domain.work import MAX_ATTEMPTS, Lane, WorkKind
-from inbox.ports.bot import StoredFile, TurnEnd
+from inbox.ports.bot import TurnEnd
 from inbox.ports.database import Database, Transaction
 from inbox.ports.llm import Answer
 from inbox.ports.receipts import Typing
-from inbox.ports.records import BotTurn, History, NewMessage
-from inbox.services.accepting import put
-from inbox.services.bot_budget import Spending
+from inbox.ports.records import BotTurn, History
+from inbox.services.bot_budget import Spender, Spending
 from inbox.services.bot_context import Asked, Contexts, Talk
-from inbox.services.bot_handover import Stepping
+from inbox.services.bot_handover import Stepping, Undelivered, locked, say
+from inbox.services.bot_looking import UNSUMMARISED, Looking
 from inbox.services.bot_profiles import BotProfiles
 from inbox.services.bot_summary import Summaries
-from inbox.services.bot_talk import Unanswered, mode_of, newer, said_since_text, talk_of, unanswered
+from inbox.services.bot_talk import mode_of, newer, past_of, said_since_text
 from inbox.services.rights import Rights
 from inbox.services.waiting import Waiting
 
-_MODEL_FAULTS: Final = frozenset({Kind.UPSTREAM, Kind.UNAVAILABLE, Kind.TIMEOUT, Kind.THROTTLED, Kind.MISCONFIGURED})
-_FILE_SECONDS: Final = 10.0
-"""So long a turn waits for a file on its way into our store."""
-_LOOK_FOR_FILE: Final = timedelta(seconds=1)
+_MODEL_FAULTS: Final = (ModelRefused, ModelSilent, ModelThrottled, ModelUnavailable, Overloaded)
 
 
 class _Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +91,7 @@ class Bot:
         self._now = clock
         self._spending = Spending(database, contexts.settings, clock)
         self._stepping = Stepping(database, contexts.settings, clock)
+        self._looking = Looking(database, contexts, clock, summarises=summaries is not None)
         self._summaries = summaries
         self._typing = typing
         self._waiting = Waiting()
@@ -107,16 +102,22 @@ class Bot:
             raise LookupError(f"turn lane without account: {lane.key}")
         try:
             profile = await self._profiles.of(lane.account_id)
-            talk = await self._open(profile, ConversationId(UUID(lane.key)))
+            found = await self._looking.look(profile, ConversationId(UUID(lane.key)))
         except (AccountNotFound, ConversationNotFound):
-            talk = None  # somebody deleted it
-        if talk is None:
-            await self._database.work.finish([lane])
-            return "nothing_to_say"
-        if isinstance(talk, timedelta):
-            await self._database.work.retry(lane, talk)
+            found = None  # somebody deleted it
+        if isinstance(found, Talk):
+            return await self._turn(found, lane)
+        if isinstance(found, timedelta):
+            await self._database.work.put_off(lane, found)
             return "gathers"
-        return await self._turn(talk, lane)
+        if isinstance(found, Undelivered):
+            await self._stepping.undelivered(found)
+            await self._database.work.put_off(lane, timedelta())  # there may be more to do
+            return "undelivered"
+        if found is not None and self._summaries is not None:
+            return await self._summaries.make(found.talk, lane)
+        await self._database.work.finish([lane])
+        return "nothing_to_say"
 
     async def resume(self, most: int | None) -> None:
         """The model may be there again: `most` of the turns that wait for it are due now, None is all."""
@@ -133,76 +134,24 @@ class Bot:
             left = timedelta(seconds=MODEL_WAIT_SECONDS) - (self._now() - _begun_at(talk))
             if left > timedelta(0) and talk.turn.mode is Mode.AUTO:
                 # Nobody was asked, so nothing is lost yet. The lane is due when the limit is reached, or sooner.
-                await self._database.work.retry(lane, left)
+                await self._database.work.put_off(lane, left)
                 self._waiting.add(lane.key)
                 return "waits"
             outcome = _Outcome(verdict=_unavailable(talk, error.code))
-        verdict = await self._close(talk, outcome, lane)
-        if verdict.handover is not None and self._summaries is not None:
-            await self._summaries.make(talk, verdict.handover)
-        return verdict.state
+        return (await self._close(talk, outcome, lane)).state
 
     # --- before the model ---------------------------------------------------------------------------------------------
-
-    async def _open(self, profile: Profile, conversation_id: ConversationId) -> Talk | timedelta | None:
-        """None if there is nothing to say, a time if there may be more to wait for."""
-        account_id = profile.account_id
-        async with self._database.transaction() as tx:
-            conversation = await tx.conversations.lock(account_id, conversation_id)
-            mode = mode_of(conversation)
-            if mode is Mode.OFF or (mode is Mode.AUTO and not may_answer(profile.behaviour.schedule, self._now())):
-                return None
-            found = await unanswered(tx, account_id, conversation_id, conversation.epoch)
-            if found is None or (mode is Mode.AUTO and _is_somebodys(conversation, found.waiting)):
-                return None
-            files = await tx.bot.files(account_id, [m.id for m in found.waiting if isinstance(m.content, Media)])
-            left = self._left_to_wait(profile, found, files)
-            if left:
-                return left
-            turn = await tx.bot.open_turn(
-                BotTurn(
-                    id=TurnId(uuid7()),
-                    account_id=account_id,
-                    conversation_id=conversation_id,
-                    trigger_message_id=found.waiting[-1].id,
-                    epoch=conversation.epoch,
-                    mode=mode,
-                )
-            )
-            if turn is None:
-                return None
-            return Talk(
-                turn=turn,
-                profile=profile,
-                client_number=conversation.client_number,
-                contact_name=await tx.conversations.contact_name(account_id, conversation_id),
-                history=found.read,
-                waiting=found.waiting,
-                begun_at=found.begun_at,
-                since=await tx.bot.last_handover(account_id, conversation_id, list(FINAL)),
-                files=files,
-            )
-
-    def _left_to_wait(self, profile: Profile, found: Unanswered, files: Sequence[StoredFile]) -> timedelta | None:
-        """For more of what the customer writes, or for files that the model can read; None to wait for nothing."""
-        now, settings, waiting = self._now(), self._settings, found.waiting
-        left = left_to_gather(found.first_at, waiting[-1].at, now, settings.quiet, settings.gather)
-        if left:
-            return left
-        coming = {file.message_id for file in files if file.is_coming}
-        is_fresh = timedelta() <= now - waiting[-1].at < timedelta(seconds=_FILE_SECONDS)
-        if is_fresh and any(m.id in coming and self._contexts.takes(m, profile, None) for m in waiting):
-            return _LOOK_FOR_FILE
-        return None
 
     def _without_model(self, talk: Talk) -> Verdict | None:
         """The cases that code decides alone."""
         if talk.turn.mode is Mode.SUGGEST:
             return None
         if (self._now() - _begun_at(talk)).total_seconds() > TURN_AGE_SECONDS:
-            return Verdict(handover=HandoverReason.TOO_OLD, state="handed_over", reason="too_old")
+            return handed_over(HandoverReason.TOO_OLD, "too_old", talk.sentences)
         said = [
-            Said(is_inbound=m.is_inbound, author=m.author, text=m.content_text or "", at=m.at) for m in talk.history
+            Said(is_inbound=m.is_inbound, author=m.author, text=m.content_text or "", at=m.at)
+            for m in talk.history
+            if not m.by_program
         ]
         if is_loop(said, self._now(), self._settings.loop):
             return handed_over(HandoverReason.LOOP, "loop", talk.sentences)
@@ -222,19 +171,20 @@ class Bot:
     async def _ask(self, talk: Talk, asked: Asked) -> _Outcome:
         """Raises `CircuitOpen`."""
         turn, behaviour = talk.turn, talk.profile.behaviour
-        call = await self._spending.reserve(turn.account_id, turn.conversation_id, behaviour, asked.tokens)
-        if call is None:
-            return _Outcome(verdict=handed_over(HandoverReason.BUDGET, "budget_spent", talk.sentences), asked=asked)
-        if self._typing is not None and turn.mode is Mode.AUTO:
-            self._typing.begins(turn.account_id, turn.conversation_id)
+        typing = self._typing if turn.mode is Mode.AUTO else None
         try:
-            answer = await self._contexts.assistant.complete(asked.prompt, schema=Decision)
-        except InboxError as error:
-            await self._spending.failed(call, error)
-            if isinstance(error, CircuitOpen) or error.kind not in _MODEL_FAULTS:
-                raise
+            answer = await self._spending.complete(
+                self._contexts.assistant,
+                asked.prompt,
+                Decision,
+                spender=Spender.of(talk.profile, turn.conversation_id),
+                tokens=asked.tokens,
+                begins=partial(typing.begins, turn.account_id, turn.conversation_id) if typing else None,
+            )
+        except BudgetSpent:
+            return _Outcome(verdict=handed_over(HandoverReason.BUDGET, "budget_spent", talk.sentences), asked=asked)
+        except _MODEL_FAULTS as error:
             return _Outcome(verdict=_unavailable(talk, error.code), asked=asked)
-        await self._spending.settle(call, answer.usage, answer.cost)
         least = self._settings.min_confidence if behaviour.min_confidence is None else behaviour.min_confidence
         verdict = judged(answer.value, asked.allowed, talk.sentences, least)
         return _Outcome(verdict=verdict, answer=answer, asked=asked)
@@ -246,21 +196,15 @@ class Bot:
         turn, verdict = talk.turn, outcome.verdict
         if turn.mode is Mode.SUGGEST:
             verdict = _suggested(verdict)
-        ids = [turn.conversation_id]
-        if verdict.handover is not None:
-            backup = await self._stepping.backup_conversation(turn.account_id)
-            ids += [backup] if backup is not None and backup != turn.conversation_id else []
+        backup = await self._stepping.backup_conversation(turn.account_id) if verdict.handover is not None else None
         async with self._database.transaction() as tx:
-            # In the order of their ids, as ingest locks them.
-            locked = {one: await tx.conversations.lock(turn.account_id, one) for one in sorted(ids)}
-            conversation = locked.pop(turn.conversation_id)
-            history = await talk_of(tx, turn.account_id, turn.conversation_id)
+            conversation, backups = await locked(tx, turn, backup)
+            history = (await past_of(tx, turn.account_id, turn.conversation_id, conversation.epoch)).history
             if not self._is_wanted(talk, conversation, newer(turn, talk.history, history)):
                 verdict = Verdict(state="dropped", reason="overtaken")
-                if mode_of(conversation) is not Mode.OFF:
-                    # What overtook it may want an answer as well: the lane stays open and is looked at again.
-                    lane = msgspec.structs.replace(lane, ver=0)
-            verdict = await self._acted(tx, talk, conversation, verdict, history, locked.values())
+            verdict, is_said = await self._acted(tx, talk, conversation, verdict, history, backups)
+            if not is_said or self._is_looked_at_again(conversation, verdict):
+                lane = msgspec.structs.replace(lane, ver=0)  # it stays open
             await tx.bot.close_turn(turn, _end(verdict, outcome))
             if verdict.is_of_model and outcome.sources:
                 await tx.knowledge.used(turn.account_id, turn.id, outcome.sources)
@@ -276,6 +220,15 @@ class Bot:
         is_late = self._now() - _begun_at(talk) > patience
         return not came or (is_late and all(message.is_inbound for message in came))
 
+    def _is_looked_at_again(self, conversation: Conversation, verdict: Verdict) -> bool:
+        """True if what overtook the turn may want an answer as well, or whoever goes on a summary."""
+        if verdict.state == "dropped":
+            return mode_of(conversation) is not Mode.OFF
+        if self._summaries is None or verdict.is_of_model:
+            return False
+        is_handed_over = verdict.handover is not None or conversation.handed_over_at is not None
+        return is_handed_over and (verdict.handover or conversation.handover_reason) not in UNSUMMARISED
+
     async def _acted(
         self,
         tx: Transaction,
@@ -284,35 +237,19 @@ class Bot:
         verdict: Verdict,
         history: Sequence[History],
         backups: Iterable[Conversation],
-    ) -> Verdict:
+    ) -> tuple[Verdict, bool]:
+        """What became of the verdict; False if an answer was stored that may never be sent."""
         turn = talk.turn
         if verdict.handover is not None:
             verdict = await self._stepping.hand_over(tx, turn, conversation, verdict, history, backups)
         if turn.mode is Mode.SUGGEST:
             if verdict.is_of_model:
                 await tx.record(_told(turn))
-            return verdict
+            return verdict, True
         if verdict.is_of_model and conversation.handed_over_at is not None:
             await tx.conversations.take_back(turn.account_id, turn.conversation_id)
-        if verdict.reply is not None:
-            await self._say(tx, turn, conversation, verdict.reply)
-        return verdict
-
-    async def _say(self, tx: Transaction, turn: BotTurn, conversation: Conversation, text: str) -> None:
-        now = self._now()
-        message = NewMessage(
-            id=MessageId(uuid7()),
-            account_id=turn.account_id,
-            conversation_id=turn.conversation_id,
-            content=Text(body=text),
-            author=Author.BOT,
-            author_id=None,
-            at=now,
-            expires_at=now + TTL_BOT,
-            epoch=turn.epoch,
-            turn_id=turn.id,
-        )
-        await put(tx, conversation, message)
+        is_said = verdict.reply is None or await say(tx, turn, conversation, verdict.reply, self._now())
+        return verdict, is_said or verdict.handover is not None
 
 
 def _told(turn: BotTurn) -> BotSuggested:
@@ -325,7 +262,7 @@ def _end(verdict: Verdict, outcome: _Outcome) -> TurnEnd:
     answer, asked = outcome.answer, outcome.asked
     return TurnEnd(
         state=verdict.state,
-        reason=verdict.reason or ("no_sources" if asked is not None and asked.lacks_sources else None),
+        reason=verdict.reason or _remark(outcome),
         answer=verdict.reply,
         handover=verdict.handover,
         model=answer.model if answer else None,
@@ -334,6 +271,13 @@ def _end(verdict: Verdict, outcome: _Outcome) -> TurnEnd:
         confidence=answer.value.confidence if answer else None,
         prompt=asked.prompt_name if asked else None,
     )
+
+
+def _remark(outcome: _Outcome) -> str | None:
+    """What administrators should know of an answer that was good for the customer."""
+    if outcome.answer is not None and outcome.answer.is_fallback:
+        return "other_model"
+    return "no_sources" if outcome.asked is not None and outcome.asked.lacks_sources else None
 
 
 def _unreadable(talk: Talk) -> _Outcome:
@@ -352,11 +296,6 @@ def _suggested(verdict: Verdict) -> Verdict:
     if verdict.is_of_model:
         return msgspec.structs.replace(verdict, state="suggested")
     return Verdict(state="silent", reason=verdict.reason)
-
-
-def _is_somebodys(conversation: Conversation, waiting: Sequence[History]) -> bool:
-    """True if what waits was there when somebody was given the conversation: it is theirs to answer."""
-    return conversation.assigned_at is not None and waiting[-1].at <= conversation.assigned_at
 
 
 def _begun_at(talk: Talk) -> datetime:

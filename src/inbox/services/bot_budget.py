@@ -1,19 +1,40 @@
-"""What the assistant may use in a day: asked for before each call of the model, put right after it."""
+"""What the assistant may use in a day: asked for before each try at the model, put right after it."""
 
-from datetime import UTC
-from typing import Final
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeVar
 
-from inbox.domain.bot_profile import Behaviour, Budget
+import msgspec
+
+from inbox.domain.bot_profile import Behaviour, Budget, Profile
 from inbox.domain.clock import Clock
+from inbox.domain.copilot_errors import BudgetSpent
 from inbox.domain.errors import InboxError
 from inbox.domain.ids import AccountId, ConversationId
-from inbox.domain.model_usage import MICRO, Usage
-from inbox.domain.upstream_errors import ModelSilent, ModelTimeout
+from inbox.domain.model_usage import MICRO, Prices, Usage
 from inbox.ports.bot import Charge, Reservation
 from inbox.ports.database import Database
+from inbox.ports.llm import Answer, Assistant, Prompt
 from inbox.services.bot_settings import BotSettings
 
+T = TypeVar("T", bound=msgspec.Struct)
+
 _NOTHING: Final = Charge(turns=0, tokens=0, cost=0)
+_LEAST_OUTPUT: Final = 1_024
+"""Tokens: models that think are given so much room, whatever was asked for."""
+
+
+class Spender(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose budgets a call counts against: the customer's, and those of all of the account together."""
+
+    account_id: AccountId
+    conversation_id: ConversationId
+    behaviour: Behaviour
+
+    @classmethod
+    def of(cls, profile: Profile, conversation_id: ConversationId) -> "Spender":
+        return cls(account_id=profile.account_id, conversation_id=conversation_id, behaviour=profile.behaviour)
 
 
 class Spending:
@@ -24,42 +45,95 @@ class Spending:
         self._settings = settings
         self._now = clock
 
-    async def reserve(
-        self, account_id: AccountId, conversation_id: ConversationId, behaviour: Behaviour, tokens: int
-    ) -> Reservation | None:
-        """For a call that reads up to `tokens`; None if the customer or the account used up the day's budget.
+    async def complete(
+        self,
+        assistant: Assistant,
+        prompt: Prompt,
+        schema: type[T],
+        *,
+        spender: Spender,
+        tokens: int,
+        begins: Callable[[], None] | None = None,
+    ) -> Answer[T]:
+        """The answer to a prompt that is about `tokens` long; `begins` is called when the model is first asked.
 
-        What this process does not come to put right, because it dies, stays counted.
+        What this process does not come to put right, because it dies, stays counted. Raises `BudgetSpent` if the
+        customer or the account used up the day's budget, what `Assistant.complete` raises, and errors of the database.
         """
-        most = self._settings.output_tokens
-        expected = Usage(input=tokens, output=most)
-        cost = self._settings.prices.cost(expected, behaviour.model or self._settings.model)
+        purse = _Purse(self, spender, tokens, begins)
+        try:
+            return await assistant.complete(prompt, schema=schema, meter=purse)
+        finally:
+            # What cannot be put right now stays counted, and the answer is worth more.
+            with suppress(InboxError):
+                await purse.settle()
+
+    @property
+    def prices(self) -> Prices:
+        return self._settings.prices
+
+    async def reserve(self, spender: Spender, charge: Charge) -> Reservation:
+        """Raises `BudgetSpent`."""
+        now, behaviour = self._now().astimezone(UTC), spender.behaviour
         call = Reservation(
-            account_id=account_id,
-            conversation_id=conversation_id,
-            day=self._now().astimezone(UTC).date(),
-            charge=Charge(turns=1, tokens=tokens + most, cost=cost or 0),
+            account_id=spender.account_id,
+            conversation_id=spender.conversation_id,
+            day=now.date(),
+            charge=charge,
         )
         contact = _limits(behaviour.contact_budget, self._settings.contact_budget)
         account = _limits(behaviour.account_budget, self._settings.account_budget)
         async with self._database.transaction() as tx:
             is_free = await tx.bot.reserve(call, contact=contact, account=account)
-        return call if is_free else None
+        if not is_free:
+            raise BudgetSpent(retry_after=_until_midnight(now))
+        return call
 
-    async def settle(self, call: Reservation, usage: Usage, cost: int | None) -> None:
-        """After an answer. Without a price money is not counted: the limits of turns and tokens hold."""
-        await self._put_right(call, Charge(turns=1, tokens=usage.input + usage.output, cost=cost or 0))
-
-    async def failed(self, call: Reservation, error: InboxError) -> None:
-        """After a call without an answer. One that ran out of time may be billed: it stays counted."""
-        if isinstance(error, ModelSilent):
-            await self.settle(call, error.usage, error.cost)
-        elif not isinstance(error, ModelTimeout):
-            await self._put_right(call, _NOTHING)
-
-    async def _put_right(self, call: Reservation, used: Charge) -> None:
+    async def settle(self, call: Reservation, used: Charge) -> None:
+        """Replaces what was reserved."""
         async with self._database.transaction() as tx:
             await tx.bot.settle(call, used)
+
+
+class _Purse:
+    """The meter of one answer. Each try is a call: it is reserved before it is made.
+
+    One that broke off or ran out of time may be billed: it stays counted as reserved, as does one of which the vendor
+    says no tokens.
+    """
+
+    def __init__(self, spending: Spending, spender: Spender, tokens: int, begins: Callable[[], None] | None) -> None:
+        self._spending = spending
+        self._spender = spender
+        self._tokens = tokens
+        self._begins = begins
+        self._call: Reservation | None = None
+        self._used: Charge | None = None
+
+    async def begins(self, model: str, output_tokens: int) -> None:
+        await self.settle()
+        most = Usage(input=self._tokens, output=max(output_tokens, _LEAST_OUTPUT))
+        self._call = await self._spending.reserve(self._spender, self._charge(most, model))
+        if self._begins is not None:
+            self._begins()
+            self._begins = None
+
+    def used(self, usage: Usage, *models: str) -> None:
+        if usage.input + usage.output > 0:
+            self._used = self._charge(usage, *models)
+
+    def unheard(self) -> None:
+        self._used = _NOTHING
+
+    async def settle(self) -> None:
+        """Puts the try before right, if anything is known of it."""
+        call, used, self._call, self._used = self._call, self._used, None, None
+        if call is not None and used is not None:
+            await self._spending.settle(call, used)
+
+    def _charge(self, usage: Usage, *models: str) -> Charge:
+        cost = self._spending.prices.counted(usage, *models)
+        return Charge(turns=1, tokens=usage.input + usage.output, cost=cost)
 
 
 def _limits(told: Budget, usual: Charge) -> Charge:
@@ -69,3 +143,9 @@ def _limits(told: Budget, usual: Charge) -> Charge:
         tokens=usual.tokens if told.tokens is None else told.tokens,
         cost=cost,
     )
+
+
+def _until_midnight(now: datetime) -> float:
+    """Seconds until a new day begins; `now` is in UTC."""
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return (today + timedelta(days=1) - now).total_seconds()

@@ -8,7 +8,7 @@ import msgspec
 
 from inbox.domain.bot import SENTENCES, Sentences
 from inbox.domain.bot_briefing import knowledge, one_line
-from inbox.domain.bot_context import MEDIA_TOKENS, Line, described, kept, tokens_of
+from inbox.domain.bot_context import Line, described, kept, tokens_of, tokens_of_file
 from inbox.domain.bot_guards import Allowed
 from inbox.domain.bot_profile import Profile
 from inbox.domain.content import Media, MediaKind, is_readable
@@ -120,7 +120,7 @@ class Contexts:
             sources=tuple(source for source in quoted if source is not None),
             tuning=Tuning(model=behaviour.model, temperature=behaviour.temperature),
         )
-        customers = " ".join(line.text for _, line in lines if line.is_inbound)
+        written = " ".join(line.text for _, line in lines)
         return Asked(
             prompt=prompt,
             prompt_name=file.name,
@@ -128,7 +128,7 @@ class Contexts:
                 canary=self.settings.canary,
                 instructions=file.text,
                 told="\n".join([told, *(f"{source.title} {source.text}" for source in sources)]),
-                asked=f"{customers} {talk.client_number}",
+                asked=f"{written} {talk.client_number}",
                 domains=behaviour.link_domains,
             ),
             offered=offered,
@@ -163,7 +163,7 @@ class Contexts:
             text = described(message.content, message.content_text or "", talk.profile.behaviour.language)
             file = media.get(message.id)
             turn = Turn(role="customer" if message.is_inbound else "business", text=text, media=(file,) if file else ())
-            cost = MEDIA_TOKENS if file else 0
+            cost = tokens_of_file(file.mime_type, len(file.data)) if file else 0
             found.append((turn, Line(is_inbound=message.is_inbound, text=text, media_tokens=cost)))
         return found[-kept([line for _, line in found], self.settings.history_tokens) :] if found else []
 

@@ -1,12 +1,14 @@
 """A turn steps back: the conversation shows why, and whoever is on call is told."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import msgspec
 
-from inbox.domain.bot import FALLBACKS, escalation
+from inbox.domain.bot import FALLBACKS, SENTENCES, escalation
 from inbox.domain.bot_briefing import one_line
-from inbox.domain.bot_verdict import Verdict
+from inbox.domain.bot_profile import Profile
+from inbox.domain.bot_verdict import Verdict, handed_over
 from inbox.domain.clock import Clock
 from inbox.domain.contacts import Address
 from inbox.domain.content import Text
@@ -15,15 +17,29 @@ from inbox.domain.errors import InboxError
 from inbox.domain.events import SERVICE, BotHandedOver, ConversationCreated
 from inbox.domain.ids import AccountId, ConversationId, MessageId, uuid7
 from inbox.domain.messages import Author
-from inbox.domain.outbound import TTL_HUMAN, TTL_TEMPLATE
+from inbox.domain.outbound import TTL_BOT, TTL_HUMAN, TTL_TEMPLATE
 from inbox.domain.outgoing_template import BodyComponent, TemplateMessage, TextParameter
 from inbox.ports.database import Database, Transaction
 from inbox.ports.records import BotTurn, History, NewMessage
 from inbox.services.accepting import put
 from inbox.services.bot_settings import BotSettings
+from inbox.services.bot_talk import past_of
 from inbox.services.template_sends import described
 
 _MAX_QUOTE = 500
+_LATE = frozenset({HandoverReason.TOO_OLD, HandoverReason.UNDELIVERED})
+"""Reasons that may come up when the window has long been closed."""
+_LATER = 2
+"""The part of a turn that is said after its answer was lost; the alert is part 1."""
+
+
+class Undelivered(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that has not got to the customer, and never will. `is_last`: they have written nothing since."""
+
+    turn: BotTurn
+    profile: Profile
+    reason: str
+    is_last: bool
 
 
 class Stepping:
@@ -45,6 +61,23 @@ class Stepping:
                 await tx.record(ConversationCreated(account_id=account_id, conversation_id=found, by=SERVICE))
         return found
 
+    async def undelivered(self, lost: Undelivered) -> None:
+        """Hands over, once, unless somebody took over since; the customer hears so if they wait for nothing newer."""
+        turn = lost.turn
+        backup = await self.backup_conversation(turn.account_id)
+        async with self._database.transaction() as tx:
+            conversation, backups = await locked(tx, turn, backup)
+            if conversation.epoch != turn.epoch or not conversation.bot_enabled:
+                return
+            is_news = await tx.bot.undelivered(turn, lost.reason)
+            if not is_news or conversation.handed_over_at is not None:
+                return
+            history = (await past_of(tx, turn.account_id, turn.conversation_id, conversation.epoch)).history
+            verdict = handed_over(HandoverReason.UNDELIVERED, lost.reason, SENTENCES[lost.profile.behaviour.language])
+            verdict = await self.hand_over(tx, turn, conversation, verdict, history, backups)
+            if verdict.reply is not None and lost.is_last:
+                await say(tx, turn, conversation, verdict.reply, self._now(), part=_LATER)
+
     async def hand_over(
         self,
         tx: Transaction,
@@ -56,7 +89,8 @@ class Stepping:
     ) -> Verdict:
         """Marks the locked `conversation` and alerts the locked `backups`.
 
-        Returns the verdict, without the fallback sentence if the customer heard it in this hand-over.
+        Returns the verdict, without the fallback sentence if the customer heard it in this hand-over, or wrote so long
+        ago that it cannot be said any more.
         """
         since = conversation.handed_over_at or self._now()
         reason, off = HandoverReason(str(verdict.handover)), verdict.switches_off
@@ -73,8 +107,9 @@ class Stepping:
             for backup in backups:
                 await self._alert(tx, turn, conversation, backup, history[-1].content_text or "")
         is_told = any(_is_fallback(message) and message.at >= since for message in history)
-        if is_told and verdict.reply in FALLBACKS:
-            # Once is enough: the customer knows that a person will come.
+        is_late = reason in _LATE and not conversation.is_window_open(self._now())
+        if (is_told or is_late) and verdict.reply in FALLBACKS:
+            # Once is enough, and what WhatsApp would refuse is not tried.
             return msgspec.structs.replace(verdict, reply=None)
         return verdict
 
@@ -115,6 +150,37 @@ class Stepping:
             return await described(tx, msgspec.structs.replace(alert, **changes))
         except InboxError:
             return alert
+
+
+async def locked(
+    tx: Transaction, turn: BotTurn, backup: ConversationId | None
+) -> tuple[Conversation, list[Conversation]]:
+    """The conversation of a turn, and who is to be alerted if it is not that very one."""
+    ids = {turn.conversation_id} | ({backup} if backup is not None else set())
+    # In the order of their ids, as ingest locks them.
+    found = {one: await tx.conversations.lock(turn.account_id, one) for one in sorted(ids)}
+    conversation = found.pop(turn.conversation_id)
+    return conversation, list(found.values())
+
+
+async def say(
+    tx: Transaction, turn: BotTurn, conversation: Conversation, text: str, now: datetime, *, part: int = 0
+) -> bool:
+    """Queues a text of the bot; what `put` returns."""
+    message = NewMessage(
+        id=MessageId(uuid7()),
+        account_id=turn.account_id,
+        conversation_id=turn.conversation_id,
+        content=Text(body=text),
+        author=Author.BOT,
+        author_id=None,
+        at=now,
+        expires_at=now + TTL_BOT,
+        epoch=turn.epoch,
+        turn_id=turn.id,
+        part=part,
+    )
+    return await put(tx, conversation, message)
 
 
 def _is_fallback(message: History) -> bool:

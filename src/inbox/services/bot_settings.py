@@ -43,8 +43,7 @@ class BotSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     The bot answers when the customer was quiet for `quiet`, at the latest `gather` after the first message. A turn ends
     after `turn_seconds`. Of a conversation the model gets `history_tokens`, of its files `media_bytes`, of the
-    knowledge base `most_sources`. Budgets are for a day. `model` answers if an account names no other, with up to
-    `output_tokens`, thoughts included.
+    knowledge base `most_sources`. Budgets are for a day.
     """
 
     prompts: Prompts
@@ -62,5 +61,3 @@ class BotSettings(msgspec.Struct, frozen=True, kw_only=True):
     contact_budget: Charge = Charge(turns=200, tokens=1_000_000, cost=2_000_000)
     account_budget: Charge = Charge(turns=5_000, tokens=20_000_000, cost=20_000_000)
     prices: Prices = Prices()
-    model: str = ""
-    output_tokens: int = 2_048

@@ -29,6 +29,8 @@ from inbox.ports.database import Database
 from inbox.ports.queries import Assignee, Before
 from inbox.ports.records import Window
 from inbox.ports.views import ConversationItem, ConversationRow, MessageItem, ScheduledItem
+from inbox.services.bot_looking import is_young
+from inbox.services.bot_talk import past_of, unanswered
 from inbox.services.rights import Rights, require_at
 
 _BOT_ON_WIRE: Final = timedelta(seconds=2)
@@ -140,7 +142,8 @@ class Conversations:
         """Turns the assistant on or off, or lets it suggest: `mode` counts before `enabled`.
 
         When it returns, no answer computed before can reach the customer any more. Suggestions begin with what waits
-        for an answer. Raises `ConversationNotFound` and `PermissionDenied`.
+        for an answer, and so does the assistant, unless the customer has waited too long already: then it is theirs who
+        switches it on. Raises `ConversationNotFound` and `PermissionDenied`.
         """
         mode = mode or (Mode.AUTO if enabled else Mode.OFF)
         account_id = await self._rights.account_of(actor, conversation_id)
@@ -148,7 +151,8 @@ class Conversations:
         async with self._database.transaction() as tx:
             epoch = (await tx.conversations.lock(account_id, conversation_id)).epoch + 1
             row = await tx.conversations.switch_bot(account_id, conversation_id, mode)
-            if mode is Mode.SUGGEST:
+            waits = unanswered(await past_of(tx, account_id, conversation_id, epoch)) if mode is Mode.AUTO else None
+            if mode is Mode.SUGGEST or (waits is not None and is_young(waits, self._now())):
                 await tx.enqueue(WorkKind.TURN, str(conversation_id), account_id=account_id)
             await tx.record(
                 BotSwitched(

@@ -8,7 +8,6 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 import msgspec
@@ -30,15 +29,15 @@ from inbox.domain.copilot import (
     SuggestedReply,
     Translation,
 )
-from inbox.domain.copilot_errors import BudgetSpent, NothingToRead
-from inbox.domain.errors import ConversationNotFound, InboxError, MessageNotFound, Overloaded
+from inbox.domain.copilot_errors import NothingToRead
+from inbox.domain.errors import ConversationNotFound, MessageNotFound, Overloaded
 from inbox.domain.explanations import Language
 from inbox.domain.ids import AccountId, ConversationId, MessageId, TurnId, uuid7
 from inbox.domain.upstream_errors import ModelSilent, ModelTimeout
 from inbox.ports.database import Database
 from inbox.ports.llm import Answer, Prompt, Tuning, Turn
 from inbox.ports.records import BotTurn, History
-from inbox.services.bot_budget import Spending
+from inbox.services.bot_budget import Spender, Spending
 from inbox.services.bot_context import Asked, Contexts, Talk
 from inbox.services.bot_profiles import BotProfiles
 from inbox.services.bot_settings import PromptFile
@@ -75,7 +74,6 @@ class Copilot:
         self._contexts = contexts
         self._translating = translating
         self._spending = Spending(database, contexts.settings, clock)
-        self._now = clock
         self._busy = 0
 
     async def suggest(self, actor: Actor, conversation_id: ConversationId) -> SuggestedReply:
@@ -200,16 +198,8 @@ class Copilot:
     async def _complete(
         self, profile: Profile, conversation_id: ConversationId, prompt: Prompt, tokens: int, schema: type[T]
     ) -> Answer[T]:
-        call = await self._spending.reserve(profile.account_id, conversation_id, profile.behaviour, tokens)
-        if call is None:
-            raise BudgetSpent(retry_after=_until_midnight(self._now()))
-        try:
-            answer = await self._contexts.assistant.complete(prompt, schema=schema)
-        except InboxError as error:
-            await self._spending.failed(call, error)
-            raise
-        await self._spending.settle(call, answer.usage, answer.cost)
-        return answer
+        spender = Spender.of(profile, conversation_id)
+        return await self._spending.complete(self._contexts.assistant, prompt, schema, spender=spender, tokens=tokens)
 
 
 def _last_of_customer(history: Sequence[History]) -> list[History]:
@@ -239,9 +229,3 @@ def _shown(text: str, allowed: Allowed) -> str:
     if leaks(shown, allowed):
         raise ModelSilent("blocked", "The answer repeats our instructions.")
     return shown
-
-
-def _until_midnight(now: datetime) -> float:
-    """Seconds until a new day begins, UTC."""
-    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return (today + timedelta(days=1) - now).total_seconds()

@@ -56,7 +56,7 @@ class Knowledge:
         self._database = database
         self._rights = rights
         self._embedder = embedder
-        self._is_renewed = False
+        self._rounds = 0
 
     # --- for the assistant --------------------------------------------------------------------------------------------
 
@@ -90,16 +90,21 @@ class Knowledge:
     async def embed(self) -> int:
         """Makes the vectors that are missing, until none is or making them fails, and returns how many it made.
 
-        The first time those of another model are made anew. What is missing stands in the rows themselves, so that
+        Those of another model are made anew: the first time, and then ever more seldom, because a process that still
+        has the model of before may have made some meanwhile. What is missing stands in the rows themselves, so that
         nothing is lost by a death: what a process held is due again after two minutes.
         """
-        count = 0
-        while self._embedder is not None:
+        if self._embedder is None:
+            return 0
+        self._rounds += 1
+        is_power_of_two = self._rounds & (self._rounds - 1) == 0
+        if is_power_of_two:
             async with self._database.transaction() as tx:
-                if not self._is_renewed:
-                    await tx.knowledge.renew(_name(self._embedder))
+                await tx.knowledge.renew(_name(self._embedder))
+        count = 0
+        while True:
+            async with self._database.transaction() as tx:
                 waiting = await tx.knowledge.claim(_BATCH, _HOLD)
-            self._is_renewed = True
             if not waiting or not await self._embedded(self._embedder, waiting):
                 break
             count += len(waiting)

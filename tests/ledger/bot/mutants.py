@@ -102,6 +102,63 @@ class _Purse(Around):
         await self._inner.settle(call, used)
 
 
+class CountsFirstTries(AroundDatabase):
+    """The budget is asked for the first try of a turn only."""
+
+    def __init__(self, inner: Any) -> None:  # noqa: ANN401 - any database
+        asked: set[UUID] = set()
+        super().__init__(inner, transaction_of=lambda tx: _Counting(tx, asked))
+
+
+class _Counting(Around):
+    def __init__(self, inner: Any, asked: set[UUID]) -> None:  # noqa: ANN401 - any transaction
+        super().__init__(inner)
+        self.bot = _FirstTries(inner.bot, asked)
+
+
+class _FirstTries(Around):
+    def __init__(self, inner: Any, asked: set[UUID]) -> None:  # noqa: ANN401 - any repository
+        super().__init__(inner)
+        self._asked = asked
+
+    async def reserve(self, call: Reservation, *, contact: Charge, account: Charge) -> bool:
+        if call.conversation_id in self._asked:
+            return True
+        self._asked.add(call.conversation_id)
+        return bool(await self._inner.reserve(call, contact=contact, account=account))
+
+
+class GivesBackWhatBroke(AroundDatabase):
+    """A try of which nobody said what it took is taken for one that took nothing."""
+
+    def __init__(self, inner: Any) -> None:  # noqa: ANN401 - any database
+        held: dict[UUID, Reservation] = {}
+        super().__init__(inner, transaction_of=lambda tx: _GivingBack(tx, held))
+
+
+class _GivingBack(Around):
+    def __init__(self, inner: Any, held: dict[UUID, Reservation]) -> None:  # noqa: ANN401 - any transaction
+        super().__init__(inner)
+        self.bot = _Held(inner.bot, held)
+
+
+class _Held(Around):
+    def __init__(self, inner: Any, held: dict[UUID, Reservation]) -> None:  # noqa: ANN401 - any repository
+        super().__init__(inner)
+        self._held = held
+
+    async def reserve(self, call: Reservation, *, contact: Charge, account: Charge) -> bool:
+        before = self._held.pop(call.conversation_id, None)
+        if before is not None:
+            await self._inner.settle(before, Charge(turns=0, tokens=0, cost=0))
+        self._held[call.conversation_id] = call
+        return bool(await self._inner.reserve(call, contact=contact, account=account))
+
+    async def settle(self, call: Reservation, used: Charge) -> None:
+        self._held.pop(call.conversation_id, None)
+        await self._inner.settle(call, used)
+
+
 class Broken(msgspec.Struct, frozen=True, kw_only=True):
     """`story` is the shortest in which the variant does harm, `fault` the count that has to show it."""
 
@@ -122,6 +179,10 @@ async def _many_at_once(desk: Desk) -> Counts:
     return await limits.capped(desk, cap=1, crowd=6)
 
 
+async def _of_a_model_that_stumbles(desk: Desk) -> Counts:
+    return await limits.capped(desk, cap=1, crowd=2, limit="tokens", stumbles=True)
+
+
 MUTANTS: Final[Mapping[str, Broken]] = {
     "fence_without_epoch": Broken(
         parts=Parts(database=lambda inner: AroundDatabase(inner, outbox_of=ComparesNoEpoch)),
@@ -133,6 +194,12 @@ MUTANTS: Final[Mapping[str, Broken]] = {
     ),
     "cap_without_reservation": Broken(
         parts=Parts(database=LooksBeforeItSpends), story=_many_at_once, fault="cap_overruns"
+    ),
+    "cap_on_first_tries": Broken(
+        parts=Parts(database=CountsFirstTries), story=_of_a_model_that_stumbles, fault="cap_overruns"
+    ),
+    "broken_tries_for_free": Broken(
+        parts=Parts(database=GivesBackWhatBroke), story=_of_a_model_that_stumbles, fault="cap_overruns"
     ),
 }
 

@@ -66,6 +66,10 @@ _UNANSWERED: Final = """
 select c.id, c.client_number from conversations c where c.id = any($1::uuid[]) and not (c.bot_enabled and exists (
   select from bot_turns t where t.conversation_id = c.id and t.state = 'answered' and t.created_at > $2))
 """
+_ANSWERED: Final = """
+select exists (select from messages m join conversations c on c.id = m.conversation_id
+               where c.client_number = $1 and m.direction = 'outbound' and strpos(m.content_text, $2) > 0)
+"""
 _OPEN: Final = """
 select exists (select from lanes where kind in ('turn', 'send') and ver > done)
     or exists (select from outbox where state in ('queued', 'claimed', 'wire'))
@@ -218,11 +222,13 @@ async def kills(rig: BotRig, points: Sequence[str] = POINTS) -> Counts:
     """SIGKILL at each of `points`, and while the model thinks; another worker goes on when the leases have ended."""
     numbers = [await _killed_at(rig, point) for point in points]
     numbers.append(await _killed_while_it_thinks(rig))
-    gathered = await _killed_while_it_gathers(rig)
+    gathered, is_complete = await _killed_while_it_gathers(rig)
     sends = await rig.sends()
-    said = [sends[number] for group in (*numbers, gathered) for number in group]
+    said = [sends[number] for group in (*numbers, [gathered]) for number in group]
     return Counts(
-        runs=len(said), lost_turns=sum(count == 0 for count in said), double_turns=sum(count > 1 for count in said)
+        runs=len(said),
+        lost_turns=sum(count == 0 for count in said) + int(not is_complete),
+        double_turns=sum(count > 1 for count in said),
     )
 
 
@@ -247,8 +253,11 @@ async def _killed_while_it_thinks(rig: BotRig) -> list[str]:
     return numbers
 
 
-async def _killed_while_it_gathers(rig: BotRig) -> list[str]:
-    """Five messages in four seconds, and a worker that dies in between: one answer to all of them."""
+async def _killed_while_it_gathers(rig: BotRig) -> tuple[str, bool]:
+    """Five messages in four seconds, and a worker that dies in between; whether the answer goes as far as the last.
+
+    The emulator repeats the last of the messages that it was asked about; none before it was answered.
+    """
     worker = await rig.start(["worker"])
     _, number = await rig.customer()
     for place in range(5):
@@ -257,7 +266,7 @@ async def _killed_while_it_gathers(rig: BotRig) -> list[str]:
         await rig.writes(number, f"Et {place} cerises ?")
         await asyncio.sleep(0.9)
     await _goes_on(rig)
-    return [number]
+    return number, bool(await rig.database.value(_ANSWERED, number, "Et 4 cerises ?"))
 
 
 async def _written(rig: BotRig) -> list[str]:

@@ -1,4 +1,4 @@
-"""The bot while people take over, workers die, and its model fails; and three broken variants of it.
+"""The bot while people take over, workers die, and its model fails; and broken variants of it.
 
     python -m ledger.bot.run [--long] [--seed N]
 

@@ -1,4 +1,4 @@
-"""The ledger in some seconds: races, deaths, budgets, failures, canaries; and three broken variants that it notices."""
+"""The ledger in some seconds: races, deaths, budgets, failures, canaries; and the broken variants that it notices."""
 
 import pytest
 

@@ -4,7 +4,7 @@ For crash tests and for nothing else: what happens at a point is in `failpoints.
 own.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -15,7 +15,7 @@ from inbox.domain.bot_profile import Profile
 from inbox.domain.content import Content
 from inbox.domain.conversations import HandoverReason
 from inbox.domain.events import Event, MessageCreated
-from inbox.domain.ids import AccountId, ConversationId, DeliveryId, MessageId, UserId
+from inbox.domain.ids import AccountId, ConversationId, DeliveryId, MessageId, TurnId, UserId
 from inbox.domain.outbound import Step
 from inbox.domain.outgoing import Sendable
 from inbox.domain.signals import Signal
@@ -186,6 +186,19 @@ class FaultyBot:
         await self._inner.close_turn(turn, end)
         await self._trail.hit("tx.close_turn:after")
 
+    async def undelivered(self, turn: BotTurn, reason: str) -> bool:
+        return await self._inner.undelivered(turn, reason)
+
+    async def unsummarised(
+        self,
+        account_id: AccountId,
+        conversation_id: ConversationId,
+        *,
+        within: timedelta,
+        but_for: Collection[HandoverReason],
+    ) -> BotTurn | None:
+        return await self._inner.unsummarised(account_id, conversation_id, within=within, but_for=but_for)
+
     async def summarise(self, turn: BotTurn, summary: str) -> ConversationId | None:
         return await self._inner.summarise(turn, summary)
 
@@ -195,9 +208,14 @@ class FaultyBot:
         return await self._inner.turns_about(account_id, conversation_id, message_ids)
 
     async def last_handover(
-        self, account_id: AccountId, conversation_id: ConversationId, reasons: Sequence[HandoverReason]
+        self,
+        account_id: AccountId,
+        conversation_id: ConversationId,
+        reasons: Sequence[HandoverReason],
+        *,
+        besides: TurnId | None = None,
     ) -> datetime | None:
-        return await self._inner.last_handover(account_id, conversation_id, reasons)
+        return await self._inner.last_handover(account_id, conversation_id, reasons, besides=besides)
 
     async def files(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> list[StoredFile]:
         return await self._inner.files(account_id, message_ids)
@@ -258,6 +276,9 @@ class FaultyWork:
         await self._failpoints.hit("work.retry:before")
         await self._inner.retry(lane, after)
         await self._failpoints.hit("work.retry:after")
+
+    async def put_off(self, lane: Lane, after: timedelta) -> None:
+        await self._inner.put_off(lane, after)
 
     async def hurry(self, kind: WorkKind, keys: Sequence[str]) -> None:
         await self._inner.hurry(kind, keys)

@@ -1,7 +1,8 @@
 """One answer out of several tries, the same for every vendor: what is asked next, and what all of it cost.
 
 The guard counts tries and time. Here is decided what the next try changes: another model where the first one fails, or
-other words where it answered without an answer. Neither speaks against the vendor, so neither moves the circuit.
+other words where it answered without an answer. Neither speaks against the vendor, so neither moves the circuit. The
+meter is asked behind the circuit and before the call: what is never asked is never counted.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,6 +17,7 @@ from inbox.adapters.llm.standby import Standby
 from inbox.domain.errors import InboxError
 from inbox.domain.model_usage import Prices, Usage
 from inbox.domain.upstream_errors import (
+    ModelMissing,
     ModelRefused,
     ModelSilent,
     ModelThrottled,
@@ -23,13 +25,15 @@ from inbox.domain.upstream_errors import (
     ModelUnavailable,
 )
 from inbox.kit.resilience import Guard, Policy, provider_failed
-from inbox.ports.llm import Answer, Prompt, Safety
+from inbox.ports.llm import Answer, Meter, Prompt, Safety
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 _MOST_OUTPUT: Final = 16_384
 _LONGEST_NAME: Final = 100
 _MOST_COUNTED: Final = 100_000_000
+_MOST_REMEMBERED: Final = 100
+"""Models without a price: profiles may name their own."""
 _BRIEFER: Final = "Your answer was too long and was cut. Answer again in far fewer words."
 _OWN_WORDS: Final = "Answer in your own words: do not repeat a source at length."
 _SHAPE_ONLY: Final = "Answer with JSON of the given shape and nothing else."
@@ -85,16 +89,14 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 Once: TypeAlias = Callable[[Ask], Awaitable[Said]]
 
 
-class ModelMissing(ModelRefused):
-    """There is no such model, or not for us; another one may be there."""
-
-
 class QuotaSpent(ModelRefused):
     """Waiting some seconds does not help; another model may have a quota of its own."""
 
 
 class AccountRestricted(ModelRefused):
-    """The vendor has shut us out, whatever we ask: this opens the circuit."""
+    """The vendor has shut us out, whatever we ask: this opens the circuit. It came as an answer."""
+
+    may_cost = True
 
 
 class AskAgain(ModelThrottled):
@@ -113,9 +115,22 @@ class OtherWords(AskAgain):
     """The vendor lives: it answered."""
 
 
+class NotCounted(ModelRefused):
+    """The meter let no try through, for `meaning`: nothing was asked, and nothing will be."""
+
+    def __init__(self, meaning: InboxError) -> None:
+        super().__init__(str(meaning))
+        self.meaning = meaning
+
+
+def may_cost(error: InboxError) -> bool:
+    """False if surely no model was reached, so that nothing is billed."""
+    return not isinstance(error, ModelRefused | ModelThrottled | ModelUnavailable) or error.may_cost
+
+
 def is_outage(error: Exception) -> bool | None:
     """What speaks against the vendor: the circuit's view of errors."""
-    if isinstance(error, NextModel):
+    if isinstance(error, NextModel | NotCounted):
         return None
     return isinstance(error, AccountRestricted) or provider_failed(error)
 
@@ -127,25 +142,34 @@ class Answering:
         self._guard = guard
         self._defaults = defaults
         self._standby = standby or Standby()
+        self._unpriced: set[str] = set()
 
-    async def answer(self, prompt: Prompt, schema: type[T], once: Once) -> Answer[T]:
+    async def answer(self, prompt: Prompt, schema: type[T], once: Once, meter: Meter | None) -> Answer[T]:
         """`once` makes one call, and raises errors of the domain or says what came. Raises as `Assistant.complete`."""
-        call = _Call(schema, self._asks(prompt, schema), once, self._standby, self._defaults, self._guard.policy)
+        metered = _Metered(once, meter)
+        call = _Call(schema, self._asks(prompt, schema), metered, self._standby, self._defaults, self._guard.policy)
         try:
             found = await self._guard.call(call.attempt, on_timeout=call.timed_out)
-        except AskAgain as again:
-            raise call.final(again.meaning) from again
+        except (AskAgain, NotCounted) as stopped:
+            raise call.final(stopped.meaning) from stopped
         except InboxError as error:
             raise call.final(error) from error.__cause__
         if isinstance(found, ModelSilent):
             raise call.final(found)
+        if found.cost is None:
+            self._warn_of(found.model)
         return found
+
+    def _warn_of(self, model: str) -> None:
+        """Once for each model: what it costs is told nowhere, and budgets count it as the dearest one."""
+        if model not in self._unpriced and len(self._unpriced) < _MOST_REMEMBERED:
+            self._unpriced.add(model)
+            _log.warning("model_without_price", model=model, counted_as="the dearest of INBOX_LLM_PRICES")
 
     def _asks(self, prompt: Prompt, schema: type[T]) -> list[Ask]:
         """The same question to each model in question, in the order in which they are asked."""
         tuning, own = prompt.tuning, self._defaults
-        first = tuning.model or own.model
-        second = own.fallback_model or own.model
+        models = [model for model in (tuning.model, own.model, own.fallback_model) if model is not None]
         temperature = own.temperature if tuning.temperature is None else tuning.temperature
         thinking = own.thinking_tokens if tuning.thinking_tokens is None else tuning.thinking_tokens
         return [
@@ -158,8 +182,33 @@ class Answering:
                 thinking_tokens=thinking,
                 safety=tuning.safety or own.safety,
             )
-            for model in self._standby.in_order([first, second])
+            for model in self._standby.in_order(models)
         ]
+
+
+class _Metered:
+    """One call at a time, counted before it is made and told what became of it."""
+
+    def __init__(self, once: Once, meter: Meter | None) -> None:
+        self._once = once
+        self._meter = meter
+
+    async def __call__(self, ask: Ask) -> Said:
+        """Raises `NotCounted`, and what the call raises."""
+        if self._meter is None:
+            return _sane(await self._once(ask))
+        try:
+            await self._meter.begins(ask.model, ask.max_output_tokens)
+        except InboxError as error:
+            raise NotCounted(error) from error
+        try:
+            said = _sane(await self._once(ask))
+        except InboxError as error:
+            if not may_cost(error):
+                self._meter.unheard()
+            raise
+        self._meter.used(said.usage, said.model, ask.model)
+        return said
 
 
 class _Call(Generic[T]):
@@ -178,6 +227,7 @@ class _Call(Generic[T]):
         self._ask, *self._others = asks
         self._once = once
         self._standby = standby
+        self._own = defaults.model
         self._wanted = self._ask.prompt.tuning.model or defaults.model
         self._prices = defaults.prices
         self._longest_wait = policy.retry_after_max
@@ -189,7 +239,7 @@ class _Call(Generic[T]):
     async def attempt(self) -> Answer[T] | ModelSilent:
         """One try. A final silence is returned, not raised: the guard would ask for the same once more."""
         try:
-            said = _sane(await self._once(self._ask))
+            said = await self._once(self._ask)
         except InboxError as error:
             if not self._turns_to_next(error):
                 raise
@@ -227,7 +277,7 @@ class _Call(Generic[T]):
 
     def _turns_to_next(self, error: InboxError) -> bool:
         """True if the next try asks the next model."""
-        is_gone = isinstance(error, ModelMissing | QuotaSpent)
+        is_gone = self._is_unfit(error) or isinstance(error, ModelMissing | QuotaSpent)
         is_busy = isinstance(error, ModelThrottled) and (
             error.retry_after is None or error.retry_after > self._longest_wait
         )
@@ -239,6 +289,14 @@ class _Call(Generic[T]):
         _log.warning("model_skipped", model=self._ask.model, then=self._others[0].model, error=type(error).__name__)
         self._ask = msgspec.structs.replace(self._others.pop(0), nudge=self._ask.nudge)
         return True
+
+    def _is_unfit(self, error: InboxError) -> bool:
+        """True if the model that a profile names is refused: whatever the reason, that of the settings may be taken."""
+        is_profiles = self._ask.model == self._wanted != self._own
+        is_of_model = isinstance(error, ModelRefused) and not isinstance(error, AccountRestricted | NotCounted)
+        if is_profiles and is_of_model:
+            _log.error("model_of_profile_refused", model=self._wanted, then=self._own, reason=str(error))
+        return is_profiles and is_of_model
 
     def _count(self, said: Said) -> None:
         self._usage += said.usage

@@ -1,17 +1,20 @@
 """An assistant without a model: answers by script, else by a rule that a reader can follow."""
 
 from collections import deque
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
+from inbox.adapters.llm.answering import may_cost
 from inbox.adapters.llm.quoting import essence
-from inbox.domain.errors import InboxError
+from inbox.domain.errors import CircuitOpen, InboxError, Overloaded
 from inbox.domain.model_usage import Prices, Usage
 from inbox.domain.upstream_errors import ModelSilent
-from inbox.ports.llm import Answer, Prompt
+from inbox.ports.llm import Answer, Meter, Prompt
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+_OUTPUT: Final = 2_048
 
 
 class FakeAssistant:
@@ -28,13 +31,19 @@ class FakeAssistant:
         """The next answers, as plain values of the schema, or errors to raise."""
         self._script.extend(answers)
 
-    async def complete(self, prompt: Prompt, *, schema: type[T]) -> Answer[T]:
-        self.prompts.append(prompt)
+    async def complete(self, prompt: Prompt, *, schema: type[T], meter: Meter | None = None) -> Answer[T]:
+        """One try. Errors of the script mean what they mean of a vendor: some of them may be billed."""
         usage = Usage(input=len(prompt.system) // 4, output=8)
         cost = self._prices.cost(usage, "fake")
         scripted = self._script.popleft() if self._script else _fitted(self._by_rule(prompt), schema)
+        if meter is not None and not isinstance(scripted, CircuitOpen | Overloaded):
+            await meter.begins("fake", _OUTPUT)
+        self.prompts.append(prompt)
         if isinstance(scripted, InboxError):
+            _tell(meter, scripted)
             raise scripted
+        if meter is not None:
+            meter.used(usage, "fake")
         try:
             value = msgspec.convert(scripted, schema)
         except msgspec.ValidationError as error:
@@ -43,6 +52,9 @@ class FakeAssistant:
 
     def reads(self, mime_type: str) -> bool:
         return essence(mime_type).startswith(self._reads)
+
+    async def knows(self, model: str) -> bool | None:  # noqa: ARG002
+        return True
 
     async def probe(self) -> bool:
         return True
@@ -57,6 +69,15 @@ class FakeAssistant:
             "reply": "" if wants_person else f"Vous avez écrit : {last}",
             "text": f"Vous avez écrit : {last}",
         }
+
+
+def _tell(meter: Meter | None, error: InboxError) -> None:
+    if meter is None:
+        return
+    if isinstance(error, ModelSilent):
+        meter.used(error.usage, "fake")
+    elif not may_cost(error):
+        meter.unheard()
 
 
 def _fitted(values: dict[str, Any], schema: type[msgspec.Struct]) -> dict[str, Any]:

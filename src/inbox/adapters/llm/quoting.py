@@ -1,15 +1,19 @@
 """A prompt as what is said to a model, the same for every vendor: who speaks in turn, and data quoted as data.
 
-What customers write, and whatever is known about them, stands inside tags that it cannot close.
+What customers write, and whatever is known about them, stands inside tags that it cannot close; nobody opens one.
 """
 
+import re
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
 from inbox.ports.llm import MOST_MEDIA_BYTES, MOST_MEDIA_PARTS, MediaPart, Prompt, Source, Turn
 
-_NOTHING_NEW = "[Le client n'a rien écrit depuis.]"
+_OPENING: Final = re.compile("[<\uff1c\ufe64]")
+"""A tag begins with it, or seems to."""
+_NOTHING_NEW: Final = "[Le client n'a rien écrit depuis.]"
 
 
 class Spoken(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,9 +29,9 @@ def spoken(prompt: Prompt, reads: Callable[[str], bool]) -> list[Spoken]:
     found: list[Spoken] = []
     for turn, files in zip(prompt.history, media, strict=True):
         is_customer = turn.role == "customer"
-        parts: tuple[str | MediaPart, ...] = (_customers(turn.text), *files) if is_customer else (turn.text,)
+        parts: tuple[str | MediaPart, ...] = (_customers(turn.text), *files) if is_customer else (_tagless(turn.text),)
         if not found and not is_customer:
-            found.append(Spoken(is_customer=True, parts=(f"[L'entreprise a écrit : {turn.text}]",)))
+            found.append(Spoken(is_customer=True, parts=(f"[L'entreprise a écrit : {_tagless(turn.text)}]",)))
         elif found and found[-1].is_customer is is_customer:
             found[-1] = Spoken(is_customer=is_customer, parts=found[-1].parts + parts)
         else:
@@ -73,4 +77,9 @@ def _attribute(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")
+    return _tagless(text.replace("&", "&amp;"))
+
+
+def _tagless(text: str) -> str:
+    """Of the business as well: names of customers are in its templates. A model imitates the rest of its own turns."""
+    return _OPENING.sub("&lt;", text)

@@ -1,7 +1,7 @@
 """What the assistant knows, and its turns."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID, uuid5
 
@@ -18,7 +18,8 @@ from inbox.domain.bot_profile import Behaviour, CustomField, Profile, TemplateCo
 from inbox.domain.bot_schedule import Answers, Schedule
 from inbox.domain.conversations import HandoverReason
 from inbox.domain.errors import ConversationNotFound
-from inbox.domain.ids import AccountId, ConversationId, MessageId
+from inbox.domain.ids import AccountId, ConversationId, MessageId, TurnId
+from inbox.domain.outbound import State
 from inbox.ports.bot import Charge, PastTurn, Reservation, StoredFile, TurnEnd
 from inbox.ports.records import BotTurn
 from inbox.ports.views import BotProfileRow
@@ -64,11 +65,14 @@ where bot_turns.conversation_id = excluded.conversation_id
 returning id, account_id, conversation_id, trigger_message_id, epoch, mode, state
 """)
 
+# Of what a turn sends the first part is its answer; the others are alerts, and what is said later. One that a person
+# sent again is theirs.
 _TURNS_ABOUT: Final = text("""
-select trigger_message_id as message_id, epoch, mode, state, coalesce(answer, '') <> '' as has_answer
-from bot_turns
-where trigger_message_id = any(cast(:ids as uuid[])) and conversation_id = :conversation_id
-  and account_id = :account_id
+select t.id, t.trigger_message_id as message_id, t.epoch, t.mode, t.state, coalesce(t.answer, '') <> '' as has_answer,
+       t.handover, o.id as answer_id, o.state as answer_state, o.updated_at as answer_since, o.reason as answer_reason
+from bot_turns t left join outbox o on o.turn_id = t.id and o.part = 0 and o.epoch is not null
+where t.trigger_message_id = any(cast(:ids as uuid[])) and t.conversation_id = :conversation_id
+  and t.account_id = :account_id
 """)
 
 _CLOSE_TURN: Final = text("""
@@ -79,6 +83,23 @@ set state = :state, reason = :reason, answer = :answer, handover = :handover, mo
 where id = :id and account_id = :account_id and state = 'open'
 """)
 
+_UNDELIVERED: Final = text("""
+update bot_turns set state = 'handed_over', handover = :handover, reason = :reason, finished_at = statement_timestamp()
+where id = :id and account_id = :account_id and state = 'answered' and handover is null
+returning id
+""").bindparams(handover=HandoverReason.UNDELIVERED.value)
+
+_UNSUMMARISED: Final = text("""
+select id, account_id, conversation_id, trigger_message_id, epoch, mode
+from (
+  select * from bot_turns
+  where conversation_id = :conversation_id and account_id = :account_id and handover is not null
+  order by created_at desc limit 1
+) t
+where t.summary is null and t.finished_at > now() - cast(:within as interval)
+  and t.handover <> all(cast(:but_for as text[]))
+""")
+
 _SUMMARISE: Final = text("""
 update bot_turns set summary = :summary where id = :id and account_id = :account_id returning conversation_id
 """)
@@ -86,6 +107,7 @@ update bot_turns set summary = :summary where id = :id and account_id = :account
 _LAST_HANDOVER: Final = text("""
 select max(finished_at) from bot_turns
 where conversation_id = :conversation_id and account_id = :account_id and handover = any(cast(:reasons as text[]))
+  and id is distinct from cast(:besides as uuid)
 """)
 
 _FILES: Final = text("""
@@ -129,7 +151,7 @@ class PostgresBot:
     ) -> list[PastTurn]:
         values = {"account_id": account_id, "conversation_id": conversation_id, "ids": list(message_ids)}
         rows = await self._connection.execute(_TURNS_ABOUT, values)
-        return [PastTurn(**{**row._asdict(), "mode": Mode(row.mode)}) for row in rows]
+        return [_past(row._asdict()) for row in rows]
 
     async def close_turn(self, turn: BotTurn, end: TurnEnd) -> None:
         values = {
@@ -142,15 +164,38 @@ class PostgresBot:
         del values["tokens"]
         await self._connection.execute(_CLOSE_TURN, values)
 
+    async def undelivered(self, turn: BotTurn, reason: str) -> bool:
+        values = {"id": turn.id, "account_id": turn.account_id, "reason": reason}
+        return (await self._connection.execute(_UNDELIVERED, values)).one_or_none() is not None
+
+    async def unsummarised(
+        self,
+        account_id: AccountId,
+        conversation_id: ConversationId,
+        *,
+        within: timedelta,
+        but_for: Collection[HandoverReason],
+    ) -> BotTurn | None:
+        scope = {"account_id": account_id, "conversation_id": conversation_id}
+        values = {**scope, "within": within, "but_for": list(map(str, but_for))}
+        row = (await self._connection.execute(_UNSUMMARISED, values)).one_or_none()
+        return None if row is None else BotTurn(**{**row._asdict(), "mode": Mode(row.mode)})
+
     async def summarise(self, turn: BotTurn, summary: str) -> ConversationId | None:
         values = {"id": turn.id, "account_id": turn.account_id, "summary": summary}
         found: UUID | None = (await self._connection.execute(_SUMMARISE, values)).scalar_one_or_none()
         return None if found is None else ConversationId(found)
 
     async def last_handover(
-        self, account_id: AccountId, conversation_id: ConversationId, reasons: Sequence[HandoverReason]
+        self,
+        account_id: AccountId,
+        conversation_id: ConversationId,
+        reasons: Sequence[HandoverReason],
+        *,
+        besides: TurnId | None = None,
     ) -> datetime | None:
-        values = {"account_id": account_id, "conversation_id": conversation_id, "reasons": list(map(str, reasons))}
+        scope = {"account_id": account_id, "conversation_id": conversation_id}
+        values = {**scope, "reasons": list(map(str, reasons)), "besides": besides}
         found: datetime | None = (await self._connection.execute(_LAST_HANDOVER, values)).scalar_one()
         return found
 
@@ -165,6 +210,12 @@ class PostgresBot:
 
     async def settle(self, call: Reservation, used: Charge) -> None:
         await bot_spending.settle(self._connection, call, used)
+
+
+def _past(fields: dict[str, Any]) -> PastTurn:
+    kinds = {"mode": Mode, "handover": HandoverReason, "answer_state": State}
+    known = {name: kind(fields[name]) for name, kind in kinds.items() if fields[name] is not None}
+    return PastTurn(**{**fields, **known})
 
 
 def shown_profile(row: AnyRow) -> BotProfileRow:

@@ -23,6 +23,7 @@ from inbox.adapters.database.postgres import (
     paces,
     statuses,
     threads,
+    undelivered,
     windows,
 )
 from inbox.adapters.database.postgres.arrivals import Arrival, Fresh
@@ -33,7 +34,7 @@ from inbox.adapters.database.postgres.lanes import ENQUEUE_TIMERS
 from inbox.adapters.database.postgres.merging import Merged
 from inbox.adapters.database.postgres.notices import HeardNotice
 from inbox.adapters.database.postgres.own_secrets import PORTFOLIO
-from inbox.adapters.database.postgres.statuses import NewStatus
+from inbox.adapters.database.postgres.statuses import Heard, NewStatus
 from inbox.adapters.database.postgres.threads import Threads
 from inbox.domain.bot import wakes_bot
 from inbox.domain.contacts import Address
@@ -152,6 +153,7 @@ async def apply(connection: AsyncConnection, batch: InboundBatch, outcomes: Deli
     heard = await statuses.hear(connection, batch.statuses, ops)
     renewed = await windows.renew(connection, concerned)
     closed = await windows.close(connection, concerned) if is_refused else []
+    stored.awake = await _awake(connection, stored, heard)
     signals = await _enqueue(connection, stored, batch, accounts)
     events = held.events + stored.events + amended + done.events + heard.events + renewed + closed
     world.news.add(done.news)
@@ -244,7 +246,7 @@ async def _store(
         if row.is_moved or row.id in changed
     ]
     awake = {one.owner for one in stored.fresh if _wakes(one)}
-    stored.awake = sorted((row for row in rows if row.has_bot and row.id in awake), key=lambda row: str(row.id))
+    stored.awake = [row for row in rows if row.has_bot and row.id in awake]
     if outgoing := [one for one in stored.fresh if not one.arrival.message.source.is_inbound]:
         adopted = await statuses.adopt(connection, [one.stored for one in outgoing])
         told, stored.signals = await statuses.show(connection, adopted)
@@ -253,6 +255,12 @@ async def _store(
     stored.events += await windows.renew(connection, referring | heirs)
     stored.events += await windows.close(connection, heirs)
     return stored
+
+
+async def _awake(connection: AsyncConnection, stored: _Stored, heard: Heard) -> list[Row[Any]]:
+    """Also those whose customer did not get what the bot said."""
+    found = {row.id: row for row in [*await undelivered.find(connection, heard.events), *stored.awake]}
+    return [found[one] for one in sorted(found, key=str)]
 
 
 async def _enqueue(
@@ -270,7 +278,7 @@ async def _enqueue(
             "kind": WorkKind.TURN.value,
             "keys": [str(row.id) for row in stored.awake],
             "account_ids": [row.account_id for row in stored.awake],
-            "traces": [traces[row.id] for row in stored.awake],
+            "traces": [traces.get(row.id) for row in stored.awake],
             "due_in": batch.quiet_for,
             "at_most": max(batch.quiet_for, batch.gather_for),
         }

@@ -90,8 +90,9 @@ cross join lateral (select case a.language when 'fr' then 'french'::regconfig el
 _REMOVE_PASSAGES: Final = text("""
 delete from knowledge_passages where article_id = :id and account_id = :account_id
 """)
+# What has a vector gets another one: the model may have changed while the article was archived.
 _WANT_VECTORS: Final = text("""
-update knowledge_passages set embed_at = case when :wanted and embedding is null then now() end
+update knowledge_passages set embed_at = case when :wanted then now() end
 where article_id = :id and account_id = :account_id
 """)
 

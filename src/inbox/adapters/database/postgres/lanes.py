@@ -81,6 +81,11 @@ update lanes set due = now() + :after, attempts = 0, retries = retries + 1
 where kind = :kind and key = :key and fence = :fence and attempts > 0
 """)
 
+_PUT_OFF: Final = text("""
+update lanes set due = now() + :after, attempts = 0
+where kind = :kind and key = :key and fence = :fence and attempts > 0
+""")
+
 _BACKLOG: Final = text("""
 select kind, count(*) as waiting,
        greatest(0, extract(epoch from now() - min(due) filter (where attempts = 0)))::float8 as oldest_seconds
@@ -167,10 +172,10 @@ class PostgresWork:
             raise LeaseLost
 
     async def retry(self, lane: Lane, after: timedelta) -> None:
-        with database_errors():
-            async with self._engine.connect() as connection:
-                values = {"kind": lane.kind.value, "key": lane.key, "fence": lane.fence, "after": after}
-                await connection.execute(_RETRY, values)
+        await self._wait(_RETRY, lane, after)
+
+    async def put_off(self, lane: Lane, after: timedelta) -> None:
+        await self._wait(_PUT_OFF, lane, after)
 
     async def hurry(self, kind: WorkKind, keys: Sequence[str]) -> None:
         if keys:
@@ -184,6 +189,12 @@ class PostgresWork:
             async with self._engine.connect() as connection:
                 rows = (await connection.execute(_BACKLOG)).all()
         return [Backlog(kind=row.kind, waiting=row.waiting, oldest_seconds=row.oldest_seconds or 0.0) for row in rows]
+
+    async def _wait(self, statement: TextClause, lane: Lane, after: timedelta) -> None:
+        with database_errors():
+            async with self._engine.connect() as connection:
+                values = {"kind": lane.kind.value, "key": lane.key, "fence": lane.fence, "after": after}
+                await connection.execute(statement, values)
 
     async def _run(self, statement: TextClause, lanes: Sequence[Lane], **values: timedelta) -> int:
         """How many of `lanes` were still ours."""

@@ -129,9 +129,9 @@ returning message_id, request_hash
 # WhatsApp's clock ticks in seconds, ours in microseconds: within one second only the order of arrival tells who spoke
 # last. The index finds the newest by time; some more are read, so that a late arrival has its place among them.
 _HISTORY: Final = text(f"""
-select * from (
-  select m.id, m.direction <> 'outbound' as is_inbound, m.author, m.content_text, m.content, m."timestamp" as at,
-         m.message_type, {OLD_TEXT} as is_old, m.created_at
+select newest.*, exists (select from api_keys k where k.id = newest.author_id) as by_program from (
+  select m.id, m.direction <> 'outbound' as is_inbound, m.author, m.author_id, m.content_text, m.content,
+         m."timestamp" as at, m.message_type, {OLD_TEXT} as is_old, m.created_at
   from messages m
   where m.conversation_id = (select id from conversations where id = :conversation_id and account_id = :account_id)
     and (m.account_id = :account_id or m.account_id is null)
@@ -192,7 +192,7 @@ class PostgresMessages:
             "error_message": None,
             "traceparent": tracing.current(),
             "priority": rank.value,
-            "takes_over": int(created is not None and new.author is Author.HUMAN),
+            "takes_over": int(created is not None and new.author is Author.HUMAN and not new.by_program),
         }
         if new.send_at is not None:
             await self._schedule(new, {**values, "send_at": new.send_at})
@@ -275,6 +275,7 @@ class PostgresMessages:
                 content_text=readable(row.message_type, row.content_text) if row.is_old else row.content_text,
                 content=_content(row.content),
                 at=row.at,
+                by_program=row.by_program,
             )
             for row in reversed(rows)
         ]

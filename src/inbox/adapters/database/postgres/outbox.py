@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inbox.adapters.database.postgres import event_log, statuses, windows
+from inbox.adapters.database.postgres import event_log, statuses, undelivered, windows
 from inbox.adapters.database.postgres.absences import Absences
 from inbox.adapters.database.postgres.engine import autocommit, database_errors, repeated
 from inbox.adapters.database.postgres.outbox_fences import Fences
@@ -194,6 +194,7 @@ class PostgresOutbox:
             async with self._engine.begin() as connection:
                 ids = set((await connection.execute(_ORPHANS)).scalars())
                 events, _ = await statuses.show(connection, await statuses.adopt(connection, ids)) if ids else ([], [])
+                woken = await undelivered.enqueue(connection, events)
                 signals = await event_log.record(connection, events)
-            self._events.publish(*signals)
+            self._events.publish(*woken, *signals)
             self._events.publish(*await windows.close_apart(self._engine, events))

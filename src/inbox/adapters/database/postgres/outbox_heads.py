@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inbox.adapters.database.postgres import event_log, statuses
+from inbox.adapters.database.postgres import event_log, statuses, undelivered
 from inbox.adapters.database.postgres.accounts import channel
 from inbox.adapters.database.postgres.direct import Direct
 from inbox.adapters.database.postgres.engine import autocommit, database_errors, repeated
@@ -216,6 +216,7 @@ class Heads:
                 ids = list((await connection.execute(_OVER, values)).scalars())
                 ended = (await connection.execute(_END, {"ids": ids, "now": now})).all()
                 told = [statuses.changed(row, row.state, reason=row.reason) for row in ended]
+                woken = await undelivered.enqueue(connection, told)
                 signals = await event_log.record(connection, told)
-        self._events.publish(*(MessageSettled(MessageId(row.id)) for row in ended), *signals)
+        self._events.publish(*(MessageSettled(MessageId(row.id)) for row in ended), *woken, *signals)
         return len(ended)

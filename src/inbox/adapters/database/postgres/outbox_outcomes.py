@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from inbox.adapters.database.postgres import event_log, paces, reactions, statuses, windows
+from inbox.adapters.database.postgres import event_log, paces, reactions, statuses, undelivered, windows
 from inbox.adapters.database.postgres.engine import database_errors, repeated
 from inbox.adapters.database.postgres.lanes import NUDGE
 from inbox.adapters.database.postgres.outbox_accepted import Acceptances, Item
@@ -213,6 +213,7 @@ class Outcomes:
                 settled = [settlement for settlement, _ in known if settlement.throttled == "number"]
                 await paces.slow(connection, {settlement.account_id for settlement in settled})
                 events += await windows.close(connection, concerned)
+                signals += await undelivered.enqueue(connection, events)
                 done: list[Signal] = [*await event_log.record(connection, events)]
                 done += [MessageSettled(settlement.message_id) for settlement, _ in known]
                 is_more = others or len(rows) < len(known) or rows[0].is_lane_due

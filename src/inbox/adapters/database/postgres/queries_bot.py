@@ -13,7 +13,7 @@ from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.ports.bot import ConversationDetails, Suggested, SuggestedSource, Suggestion
 
 _SUMMARY: Final = """(
-  select t.summary from bot_turns t
+  select nullif(t.summary, '') from bot_turns t
   where t.conversation_id = c.id and t.account_id = c.account_id and t.handover is not null
   order by t.created_at desc limit 1)"""
 

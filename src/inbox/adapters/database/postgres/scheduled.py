@@ -21,6 +21,7 @@ from inbox.domain.events import Cause, Event
 from inbox.domain.ids import MessageId
 from inbox.domain.messages import FAILURES
 from inbox.domain.outbound import NOT_SENT, State, Step, after
+from inbox.domain.pacing import Priority
 from inbox.domain.scheduling import when_due
 from inbox.domain.signals import MessageSettled, Signal, WorkWaiting
 from inbox.domain.work import WorkKind
@@ -65,14 +66,15 @@ order by m.id for update of m
 """)
 
 # Conversation and message are locked. The serial is drawn anew under the lane's lock, as for every message that is
-# queued. Only people schedule, so it counts as a message of a person now: the bot steps back.
+# queued. What a person scheduled counts as a message of a person now, the bot steps back; what a program did not.
 _QUEUE: Final = timed(f"""
 with due as materialized (
   select o.id, o.account_id, o.conversation_id, o.priority, u.expires_at
   from unnest(cast(:ids as uuid[]), cast(:expiries as timestamptz[])) u(id, expires_at)
   join outbox o on o.id = u.id and o.state = 'scheduled'
 ), line as (
-  update conversations c set updated_at = greatest(c.updated_at, :time), epoch = c.epoch + 1
+  update conversations c set updated_at = greatest(c.updated_at, :time),
+    epoch = c.epoch + cast(due.priority is distinct from cast(:bulk as smallint) as int)
   from due where c.id = due.conversation_id
 ), bubble as (
   update messages m set "timestamp" = :time, created_at = statement_timestamp() from due where m.id = due.id
@@ -91,7 +93,7 @@ set state = 'queued', serial = default, expires_at = due.expires_at, updated_at 
 from due join lane on lane.key = due.conversation_id::text
 where o.id = due.id
 returning o.id, o.account_id, o.conversation_id, {shown(":time")} as at
-""")  # noqa: S608 - of ours
+""").bindparams(bulk=Priority.BULK.value)  # noqa: S608 - of ours
 
 _END: Final = timed("""
 with ended as (

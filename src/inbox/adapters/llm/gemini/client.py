@@ -10,14 +10,15 @@ import structlog
 
 from inbox.adapters.llm.answering import AccountRestricted, Answering, Ask, Defaults, Ending, Said
 from inbox.adapters.llm.gemini import wire
-from inbox.adapters.llm.gemini.errors import failure, meaning, refusal
+from inbox.adapters.llm.gemini.errors import broken_off, failure, refusal
 from inbox.adapters.llm.gemini.events import Events
 from inbox.adapters.llm.gemini.models import family_of
 from inbox.adapters.llm.quoting import Spoken, essence, spoken
-from inbox.domain.upstream_errors import ModelFailed, ModelRefused
+from inbox.domain.errors import InboxError
+from inbox.domain.upstream_errors import ModelFailed, ModelMissing
 from inbox.kit.http import ApiClient, CallFailed, StreamedReply
 from inbox.kit.resilience import Guard
-from inbox.ports.llm import Answer, MediaPart, Prompt, Safety
+from inbox.ports.llm import Answer, MediaPart, Meter, Prompt, Safety
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -75,21 +76,37 @@ class GeminiAssistant:
             "x-server-timeout": str(math.ceil(guard.policy.attempt)),
         }
 
-    async def complete(self, prompt: Prompt, *, schema: type[T]) -> Answer[T]:
-        return await self._answering.answer(prompt, schema, self._once)
+    async def complete(self, prompt: Prompt, *, schema: type[T], meter: Meter | None = None) -> Answer[T]:
+        return await self._answering.answer(prompt, schema, self._once, meter)
 
     def reads(self, mime_type: str) -> bool:
         return self._reads_media and essence(mime_type) in _READABLE
 
-    async def probe(self) -> bool:
-        """Asks for the model's description, which costs nothing."""
+    async def knows(self, model: str) -> bool | None:
         try:
-            reply = await self._api.call("GET", _path(self._model), headers=self._headers)
+            description = await self._described(model)
+        except ModelMissing:
+            return False
+        except InboxError:
+            return None
+        return description.writes
+
+    async def probe(self) -> bool:
+        await self._described(self._model)
+        return True
+
+    async def _described(self, model: str) -> wire.Description:
+        """What Gemini says of the model, which costs nothing."""
+        try:
+            reply = await self._api.call("GET", _path(model), headers=self._headers)
         except CallFailed as failed:
             raise failure(failed) from failed
         if reply.status != 200:  # noqa: PLR2004
             raise refusal(reply.status, reply.headers, reply.body)
-        return True
+        try:
+            return msgspec.json.decode(reply.body, type=wire.Description)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return wire.Description()
 
     async def _once(self, ask: Ask) -> Said:
         try:
@@ -135,7 +152,7 @@ class GeminiAssistant:
 
 def _path(model: str) -> str:
     if not _MODEL.fullmatch(model):
-        raise ModelRefused("This is no name of a model.")
+        raise ModelMissing("This is no name of a model.")
     return f"/v1beta/models/{model}"
 
 
@@ -164,7 +181,7 @@ async def _whole(reply: StreamedReply) -> wire.GenerateAnswer:
 
 def _piece(payload: bytes) -> wire.GenerateAnswer:
     if (error := wire.error_of(payload)) is not None:
-        raise meaning(error.code, error) if error.code else ModelFailed("Gemini's answer ended in an error.")
+        raise broken_off(error)
     try:
         return msgspec.json.decode(payload, type=wire.GenerateAnswer)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

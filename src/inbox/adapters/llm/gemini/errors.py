@@ -3,11 +3,18 @@
 from collections.abc import Mapping
 from typing import Final
 
-from inbox.adapters.llm.answering import ModelMissing, QuotaSpent
+from inbox.adapters.llm.answering import QuotaSpent
 from inbox.adapters.llm.gemini import wire
 from inbox.adapters.llm.waits import named_wait
 from inbox.domain.errors import InboxError
-from inbox.domain.upstream_errors import ModelFailed, ModelRefused, ModelThrottled, ModelTimeout, ModelUnavailable
+from inbox.domain.upstream_errors import (
+    ModelFailed,
+    ModelMissing,
+    ModelRefused,
+    ModelThrottled,
+    ModelTimeout,
+    ModelUnavailable,
+)
 from inbox.kit.http import CallFailed, Reach
 
 _NOT_FOUND: Final = 404
@@ -19,8 +26,14 @@ _LONGEST: Final = 300.0
 """Seconds: whoever asks to wait longer has no quota left."""
 
 
-def failure(failed: CallFailed) -> InboxError:
-    """A call without a whole answer."""
+def failure(failed: CallFailed) -> ModelUnavailable:
+    """A call without a whole answer. What left us may be billed, whatever became of it."""
+    error = _failure(failed)
+    error.may_cost = failed.reach is not Reach.NOTHING
+    return error
+
+
+def _failure(failed: CallFailed) -> ModelUnavailable:
     if failed.reason in ("connect_timeout", "read_timeout"):
         return ModelTimeout(f"Gemini did not answer in time ({failed.reason}).")
     if failed.reach is Reach.ANSWERED:
@@ -30,11 +43,20 @@ def failure(failed: CallFailed) -> InboxError:
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes) -> InboxError:
     """An answer that is an error."""
-    return meaning(status, wire.error_of(body), named_wait(headers, "retry-after"))
+    return _meaning(status, wire.error_of(body), named_wait(headers, "retry-after"))
 
 
-def meaning(status: int, error: wire.Status | None, wait: float | None = None) -> InboxError:
-    """Of an error, also one inside a stream that began well; `error` is None for a page that is not Gemini's.
+def broken_off(error: wire.Status) -> InboxError:
+    """Of an error inside a stream that began well: the model was at work, whatever the error says."""
+    found = _meaning(error.code, error) if error.code else ModelFailed("Gemini's answer ended in an error.")
+    found.may_cost = True
+    return found
+
+
+def _meaning(
+    status: int, error: wire.Status | None, wait: float | None = None
+) -> ModelRefused | ModelThrottled | ModelUnavailable:
+    """`error` is None for a page that is not Gemini's.
 
     `wait` are the seconds that the headers name. What the error itself says goes before.
     """
@@ -48,7 +70,7 @@ def meaning(status: int, error: wire.Status | None, wait: float | None = None) -
     return ModelRefused(f"Gemini refused the request ({status}, {word}).")
 
 
-def _throttle(error: wire.Status, header: float | None) -> InboxError:
+def _throttle(error: wire.Status, header: float | None) -> ModelRefused | ModelThrottled:
     named = wire.retry_after(error)
     wait = header if named is None else named
     if wire.is_quota_spent(error) or (wait is not None and wait > _LONGEST):

@@ -174,6 +174,17 @@ def schema_for(kind: type[Struct]) -> dict[str, Any]:
     return {**schema, "propertyOrdering": list(schema["properties"])}
 
 
+class Description(Struct, frozen=True, rename=_CAPITALS):
+    """The answer of `models.get`."""
+
+    supported_generation_methods: list[str] = []
+
+    @property
+    def writes(self) -> bool:
+        """True if it answers prompts, or if nothing else is said."""
+        return not self.supported_generation_methods or "generateContent" in self.supported_generation_methods
+
+
 class Vector(Struct, frozen=True):
     values: list[float] = []
 

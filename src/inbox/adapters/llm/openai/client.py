@@ -12,7 +12,7 @@ from inbox.adapters.llm.quoting import Spoken, essence, spoken
 from inbox.domain.upstream_errors import ModelFailed
 from inbox.kit.http import ApiClient, CallFailed, Reply
 from inbox.kit.resilience import Guard
-from inbox.ports.llm import Answer, MediaPart, Prompt
+from inbox.ports.llm import Answer, MediaPart, Meter, Prompt
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -56,11 +56,14 @@ class OpenAiAssistant:
         self._dialect = dialect
         self._headers = dialect.headers(api_key)
 
-    async def complete(self, prompt: Prompt, *, schema: type[T]) -> Answer[T]:
-        return await self._answering.answer(prompt, schema, self._once)
+    async def complete(self, prompt: Prompt, *, schema: type[T], meter: Meter | None = None) -> Answer[T]:
+        return await self._answering.answer(prompt, schema, self._once, meter)
 
     def reads(self, mime_type: str) -> bool:
         return self._dialect.reads_images and essence(mime_type) in _IMAGES
+
+    async def knows(self, model: str) -> None:
+        """Cannot be said: gateways answer for models that they do not list."""
 
     async def probe(self) -> bool:
         """Asks for the list of models, which costs nothing. Gateways do not list all that they have."""

@@ -3,11 +3,18 @@
 from collections.abc import Mapping
 from typing import Final
 
-from inbox.adapters.llm.answering import ModelMissing, QuotaSpent
+from inbox.adapters.llm.answering import QuotaSpent
 from inbox.adapters.llm.openai.wire import problem_of
 from inbox.adapters.llm.waits import named_wait
 from inbox.domain.errors import InboxError
-from inbox.domain.upstream_errors import ModelFailed, ModelRefused, ModelThrottled, ModelTimeout, ModelUnavailable
+from inbox.domain.upstream_errors import (
+    ModelFailed,
+    ModelMissing,
+    ModelRefused,
+    ModelThrottled,
+    ModelTimeout,
+    ModelUnavailable,
+)
 from inbox.kit.http import CallFailed, Reach, Reply
 
 _NOT_FOUND: Final = 404
@@ -20,8 +27,14 @@ _WAITS: Final = ("retry-after", "x-ratelimit-reset-requests", "x-ratelimit-reset
 _NO_MONEY: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 
 
-def failure(failed: CallFailed) -> InboxError:
-    """A call without a whole answer."""
+def failure(failed: CallFailed) -> ModelUnavailable:
+    """A call without a whole answer. What left us may be billed, whatever became of it."""
+    error = _failure(failed)
+    error.may_cost = failed.reach is not Reach.NOTHING
+    return error
+
+
+def _failure(failed: CallFailed) -> ModelUnavailable:
     if failed.reason in ("connect_timeout", "read_timeout"):
         return ModelTimeout(f"The model did not answer in time ({failed.reason}).")
     if failed.reach is Reach.ANSWERED:
