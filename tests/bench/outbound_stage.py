@@ -25,6 +25,9 @@ from .inbound_stage import DATABASE, Stage
 
 ACCOUNTS: Final = 4
 CONVERSATIONS: Final = 2_000
+HISTORY: Final = 10
+"""Messages that each conversation has before. PostgreSQL plans for tables as it finds them: it reads empty ones whole,
+and goes on while they grow, until it has looked at them again."""
 SENDS: Final = 400
 LATENCY: Final = 0.08
 TOKEN: Final = "EMULATOR-TOKEN"
@@ -50,6 +53,16 @@ select c.id, a.id, c.whatsapp_number, now(), now(), now() + interval '23 hours'
 from (select *, row_number() over (order by whatsapp_number) as n from contacts) c
 join (select id, row_number() over (order by phone_number_id) - 1 as n from whatsapp_accounts) a
   on a.n = c.n % {ACCOUNTS};
+
+insert into messages (id, conversation_id, account_id, direction, author, content_text, content, message_type, status,
+                      "timestamp", wa_message_id)
+select gen_random_uuid(), c.id, c.account_id, 'outbound', 'human', 'Bonjour, votre commande est en route.',
+       '{{"type": "text", "body": "Bonjour, votre commande est en route."}}', 'text', 'delivered',
+       now() - n * interval '1 day', 'wamid.' || c.id || n
+from conversations c cross join generate_series(1, {HISTORY}) n;
+
+insert into outbox (id, account_id, conversation_id, state, expires_at)
+select id, account_id, conversation_id, 'delivered', now() from messages;
 
 insert into number_paces (account_id) select id from whatsapp_accounts;
 

@@ -193,6 +193,22 @@ async def test_the_limit_of_a_pair_holds_for_a_lane_that_was_finished_and_for_on
     await send(database)
 
 
+@pytest.mark.usefixtures("narrow")
+async def test_what_is_queued_while_an_outcome_is_written_waits_for_the_limit_of_its_pair(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel, conversation: ConversationId
+) -> None:
+    for n in range(2):
+        head, lane = await on_wire(database, engine, account, conversation)
+        # The statement does not see the message of a moment ago, only that the lane has moved on.
+        await execute(engine, "update lanes set ver = ver + :n where key = :key", n=n, key=lane.key)
+        with counting(engine) as statements:
+            await database.outbox.settle(settled(head, State.ACCEPTED, wamid=f"wamid.{n}"), lane)
+        assert len(statements) == 1
+    row = await lane_row(engine)
+    assert row.is_open
+    assert 5 < row.seconds <= 6
+
+
 async def test_a_lane_has_the_rank_of_the_most_urgent_message_that_waits(
     database: PostgresDatabase, engine: AsyncEngine, account: Channel, conversation: ConversationId
 ) -> None:

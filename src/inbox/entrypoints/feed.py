@@ -2,7 +2,7 @@
 
 The feed reads what is final (`EventLog.end`), keeps the newest of it in memory, and tells those whose it is. Listeners
 pull (`taps.py`): who is slow or was away reads from the log itself, so nothing is buffered for anybody. What a signal
-lost is found at the next look, a second later.
+lost is found at the next look, a second later. While nobody listens or polls, signals are not followed at all.
 """
 
 import asyncio
@@ -38,6 +38,8 @@ _LOOK_EVERY: Final = 1.0
 _SOON: Final = 0.002
 _LATER: Final = 0.02
 """Seconds between two looks while a writer commits; they double up to this."""
+_RESTS_AFTER: Final = 60.0
+"""Seconds without a listener and without a poll. A resting feed is up to a second behind, until somebody comes."""
 _BEGIN_WITHIN: Final = 5.0
 _READERS: Final = 4
 """Listeners that read the log at the same time, and as many that are shown in: a crowd that comes back must leave
@@ -64,14 +66,16 @@ class Feed:
         limits: FeedLimits,
         *,
         clock: Callable[[], float] = time.monotonic,
+        look_every: float = _LOOK_EVERY,
     ) -> None:
-        """`clock` in seconds, never set back."""
+        """`clock` in seconds, never set back. `look_every` is how many seconds pass until a look without any signal."""
         self.clock = clock
         self._log: EventLog = database.event_log
         self._feeding = Feeding(database.event_log)
         self._events = events
         self._colleagues = colleagues
         self._limits = limits
+        self._look_every = look_every
         self._hint = asyncio.Event()
         self._ready = asyncio.Event()
         self._is_readable = False
@@ -91,6 +95,7 @@ class Feed:
         self._is_stopping = False
         self._is_followed = False
         self._looking = asyncio.Lock()
+        self._wanted_until = clock()
 
     # --- running ------------------------------------------------------------------------------------------------------
 
@@ -117,6 +122,8 @@ class Feed:
         async with self._events.subscribe() as signals:
             async for signal in signals:
                 match signal:
+                    case LogGrew() if self._is_resting():
+                        pass
                     case LogGrew() | Resync():
                         self._hint.set()
                     case ColleagueSeen():
@@ -130,13 +137,13 @@ class Feed:
         while True:
             self._hint.clear()
             before = self._read_to
-            await going_on("feed_failed", self._step)
+            await going_on("feed_failed", self._look)
             if not self._is_readable:
-                await asyncio.sleep(_LOOK_EVERY)  # whatever the hints say: the database is in trouble
+                await asyncio.sleep(self._look_every)  # whatever the hints say: the database is in trouble
             elif not self._horizon.is_waiting:
                 await asyncio.sleep(_SOON)  # what is written meanwhile is read together
                 pause = _SOON
-                await self._hinted(_LOOK_EVERY)
+                await self._hinted(self._look_every)
             else:
                 pause = _SOON if self._read_to != before else min(2 * pause, _LATER)
                 await asyncio.sleep(pause)
@@ -145,6 +152,13 @@ class Feed:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._hint.wait()
+
+    def _is_resting(self) -> bool:
+        return not len(self._listeners) and self.clock() >= self._wanted_until
+
+    async def _look(self) -> None:
+        async with self._looking:
+            await self._step()
 
     async def _step(self) -> None:
         """One look, at the log that it was before, or from the beginning at another one."""
@@ -251,7 +265,7 @@ class Feed:
         `ends_at`, a time of `clock`, is for who has shown some time ago who it is; others have a whole `lifetime`.
 
         Raises `TooManyConnections` (of one person), `Overloaded`, `PermissionDenied` for who may see
-        nothing, and `DatabaseTimeout` while the log cannot be read.
+        nothing, and `DatabaseTimeout` or `DatabaseUnavailable` while the log cannot be read.
         """
         require_any(actor)
         await self._readiness()
@@ -276,14 +290,17 @@ class Feed:
         return self._limits.lifetime
 
     @property
-    def is_ready(self) -> bool:
-        """False until the end of the log was seen, and while it cannot be read."""
-        return self._ready.is_set() and self._is_readable
-
-    @property
     def state(self) -> Listening:
         waits = self.clock() - self._waits_since if self._horizon.is_waiting else 0.0
         return Listening(len(self._listeners), waits)
+
+    def mark(self) -> Cursor | None:
+        """Where somebody stands who polls now, at most a second behind; None while the log cannot be read.
+
+        With the next poll it is where everybody is: who polls keeps the feed from resting.
+        """
+        self._stay_awake()
+        return self._head if self._ready.is_set() and self._is_readable else None
 
     async def page(self, actor: Actor, interest: Interest, after: Cursor | None, limit: int) -> Page:
         """What follows `after`, as it is asked for without staying; without a cursor nothing, and where to begin.
@@ -304,15 +321,26 @@ class Feed:
         return Page(events=events, cursor=str(Cursor(head.generation, until)), has_more=until < head.id)
 
     async def _readiness(self) -> None:
-        """Where nobody follows the log, each question is a look of its own."""
+        """Where nobody follows the log, each question is a look of its own; and so is the first one after a rest."""
         try:
             async with asyncio.timeout(_BEGIN_WITHIN):
-                if not self._is_followed:
-                    async with self._looking:
-                        await self._step()
+                if not self._is_followed or self._is_resting():
+                    await self._catch_up()
                 await self._ready.wait()
         except TimeoutError as error:
             raise DatabaseTimeout from error
+        self._stay_awake()
+
+    async def _catch_up(self) -> None:
+        async with self._looking:
+            if not self._is_followed or self._is_resting():  # of a crowd the first one looks
+                await self._step()
+                self._stay_awake()
+
+    def _stay_awake(self) -> None:
+        if self._is_resting():
+            self._hint.set()  # signals of this very moment were not followed
+        self._wanted_until = self.clock() + _RESTS_AFTER
 
     async def _place(self, after: str | None) -> int | None:
         try:

@@ -75,7 +75,7 @@ class Validators:
         self._shapes = shapes
 
     def of(self, request: Request[Any, Any, Any], actor: Actor) -> Validator:
-        return Validator(request, actor, self._feed.head if self._feed.is_ready else None, self._shapes)
+        return Validator(request, actor, self._feed.mark(), self._shapes)
 
 
 async def validator(request: Request[Any, Any, Any], actor: NamedDependency[Actor]) -> Validator:
