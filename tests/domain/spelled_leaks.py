@@ -31,16 +31,18 @@ SAID_OF_ITSELF: Final = (
 
 LINKS: Final = (
     # on hosts that the business named, but not so
-    *("evil@gmail.com", "evil.atelier@gmail.com", "atelier@gmail.com.evil.net", "gmail.com", "www.gmail.com"),
+    *("evil@gmail.com", "evil.atelier@gmail.com", "atelier@gmail.com.evil.net", "gmail.com", "www.gmail.com", "p.es."),
     *(
         "https://atelier@gmail.com/",
         "https://gmail.com/atelier",
         "https://wa.me/33639987721",
-        "wa.me",
         "WA.ME/message/E",
     ),
+    # beside a first page
+    *("wa.me/_", "wa.me/'", "wa.me/?text=evil", "https://wa.me/🔥", "wa.me/»33639987721", "wa.me🔥", "wa.me#evil"),
+    *("https://evil@wa.me/", "evil.wa.me", "wa.me:8080", "evil@wa.me", "ftp://wa.me", "https://wa.me\\@evil.com"),
     *("https://wa.me/33465710001/../33639987721", "wa.me./33639987721", "https://wa.me/33465710001?text=evil"),
-    *("https://docs.google.com/forms/d/e/EVIL/viewform", "docs.google.com", "docs.google.com/forms"),
+    *("https://docs.google.com/forms/d/e/EVIL/viewform", "docs.google.com/forms", "google.com"),
     *("https://docs.google.com/forms/d/e/atelier/viewform", "evil.docs.google.com/forms/d/e/ATELIER/viewform"),
     *("instagram.com/atelier.evil", "instagram.com/evil", "shop.example/evil", "atelier.example", "chef@shop.example"),
     *("http://shop.example:8080/catalogue", "https://shop.example\\@evil.com", "https://shop.example@evil.com/"),
@@ -58,6 +60,10 @@ LINKS: Final = (
     *(
         "evil.attorney",
         "Evil.Attorney",
+        "Dr.House",
+        "1.er",
+        "ok.merci/evil",
+        "evil@ok.merci",
         "EVIL.SHOP",
         "evil.zip",
         "evil.onion",
@@ -120,7 +126,21 @@ NUMBERS: Final = (
     # one that the business told, with more before it or behind it
     *("+1 900 465 710 001", "0900 04 65 71 00 01", "04 65 71 00 02", "09 95 71 00 01"),
     # one that looks like hours, or a price
+    *("06.12 13.14.15", "06/12 13.11.26", "06.12.26 09.30", "06 12 26 09:30", "06/12/26/09/30", "06:12 - 13:14 - 15"),
+    *("06:12 13:14. 15", "06 39 98 77 - 21:00 - 22:00", "06 39 98 77 21 - 09:00 - 10:30", "06-12-13-10-11-12"),
     *("06.12-13.14 15", "06 12.13-14.15", "06 12:13 14 15", "06 39 987 721 €", "06.39.98 77 21"),
+    # one whose pieces rise
+    *(
+        "01 23 45 67 98",
+        "02 11 22 33 44",
+        "06 12 34 56 78",
+        "06 07 08 09 10",
+        "06 | 07 | 08 | 09 | 10",
+        "36.37.38.39.40",
+    ),
+    *("33 6 12 34 56 78", "6 12 18 24 30", "+36 37 38 39 40", "+ 36 37 38 39 40", "0036 37 38 39 40", "12 23 34 45 56"),
+    *("612 613 614", "20 10 2034 2098", "2010 2034 2098", "06000 06100 06200", "33612 34567 89012", "40 39 38 37 36"),
+    *("36 37 38 39 40 06 39 98 77 21", "36 37 38 39 40 - 06 39 98 77 21", "06 39 98 77 21. 36 37 38 39 40"),
 )
 ACCOUNTS: Final = (
     *("DE89 3704 0044 0532 0130 00", "DE89370400440532013000", "de89 3704 0044 0532 0130 00", "de89370400440532013000"),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inbox.domain.bot_domains import BEGINNINGS, ENDINGS
 from inbox.domain.bot_guards import Allowed, GateClosed, gate
 from inbox.domain.bot_links import names_foreign_link
 
@@ -62,6 +63,17 @@ def test_no_ending_of_the_root_zone_is_missed() -> None:
         shown = ending[4:].lower().encode().decode("punycode") if ending.startswith("XN--") else ending
         for name in (f"evil.{ending.lower()}", f"evil.{shown}", f"Evil.{shown.capitalize()}"):
             assert names_foreign_link(f"Voir {name} !", "", ()), name
+
+
+def test_no_word_at_the_beginning_of_a_sentence_makes_a_link() -> None:
+    assert BEGINNINGS.isdisjoint(ENDINGS)
+
+
+def test_no_first_page_is_open_of_a_host_that_is_told_in_part_only() -> None:
+    told = "https://me@in.example/x whatsapp://send/x out.example:81/x of.example?x=1 by@at.example"
+    named = Allowed(canary=CANARY, told=told)
+    pages = ["in.example", "whatsapp://send", "out.example", "of.example", "at.example"]
+    assert [gate(page, named) for page in pages] == [GateClosed.FOREIGN_LINK] * len(pages)
 
 
 def test_what_the_business_names_opens_nothing_beside_it_and_a_domain_of_its_own_opens_all() -> None:

@@ -74,6 +74,15 @@ async def test_after_an_answer_of_ours_the_whole_conversation_is_read(scene: Sce
     assert scene.asked() == ["Avez-vous des cerises ?", "Je regarde."]
 
 
+async def test_what_the_model_copies_from_a_quotation_reads_as_it_was_written(scene: Scene) -> None:
+    await scene.customer_writes("Dupont & Fils ?")
+    side, person = beside(scene), await agent(scene)
+    scene.assistant.then({**DRAFT, "reply": "Oui, Dupont &amp; Fils."})
+    assert (await side.suggest(person, scene.conversation)).text == "Oui, Dupont & Fils."
+    scene.assistant.then({"text": "Dupont &amp; Fils ?", "source_language": "fr"})
+    assert (await side.translate(person, scene.conversation, "Dupont & Fils ?", "fr")).text == "Dupont & Fils ?"
+
+
 @pytest.mark.parametrize("reply", ["Voir https://mechant.example/x", f"La référence est {CANARY}.", " ", "x" * 1001])
 async def test_what_no_customer_may_get_no_person_is_shown_either(scene: Scene, reply: str) -> None:
     await scene.customer_writes("Bonjour")

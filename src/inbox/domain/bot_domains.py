@@ -95,9 +95,20 @@ apk avi bmp css csv doc docm docx dwg eml epub exe gif heic htm html ics jpeg jp
 ogg opus pdf php png pps ppt pptx psd rar rtf svg tar tif tiff toml txt vcf wav webm webp wma wmv xls xlsm xlsx xml
 yaml yml
 """
+_BEGINNINGS: Final = """
+alors après aussi avec avez bien bonjour bonne bonsoir celui cela cette comme comment cordialement dans demain des donc
+elle elles est hello ils les mais mardi merci mercredi non nos notre nous oui par pas pour pouvez puis quand que quel
+quelle qui salut samedi sans sinon sont sur tous tout toute très une venez voici votre vous vos
+and but for from his please see she thank thanks that their then there they this want what when where which
+who why will with would yes your aber bitte danke das der die ein eine guten hallo ich ihr nicht oder sie und
+wir pero porque buenos buenas gracias hola los las muy para perfecto por usted che ciao come con della grazie non per
+prego sono buongiorno obrigado olá
+"""
 
 ENDINGS: Final = frozenset(
     (*_COUNTRIES.split(), *_GENERAL.split(), *(one.encode().decode("punycode") for one in _INTERNATIONAL.split()))
 )
 FILES: Final = frozenset(_FILES.split())
 """With letters only: no other could be taken for a host's."""
+BEGINNINGS: Final = frozenset(_BEGINNINGS.split())
+"""Of a sentence that nobody put a space before, in the languages of Europe. No name of a host ends so."""

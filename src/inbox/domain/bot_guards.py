@@ -1,8 +1,9 @@
 """What may leave: deterministic checks of a text that a model wrote, before a customer gets it.
 
 They assume that the model obeys whoever spoke last. What they cannot see, and what nothing here relies on: a secret in
-other words, a translation, an address that is spelled out. The prompt holds one conversation and no secret, so there is
-nothing of others to leak.
+other words, a translation, an address that is spelled out; a number in pieces which ", ", " // ", "'" or "&" divide, as
+they divide other figures, and one that is by itself a list (45 46 47 48 49), or hours and days. The prompt holds one
+conversation and no secret, so there is nothing of others to leak.
 """
 
 import base64
@@ -57,12 +58,24 @@ class Allowed(msgspec.Struct, frozen=True, kw_only=True):
     domains: tuple[str, ...] = ()
 
 
+_ESCAPED: Final = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&amp;", "&"))
+"""The last one is the first that was escaped."""
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e0fff]")
 _MARKUP: Final = re.compile(
     r"!\[|</?(?:script|iframe|img|svg|style|object|embed|link|meta|form|a|kb|contact|customer_message)(?![\w.@+-])",
     re.IGNORECASE,
 )
 """Of pages, and of our own prompts: an answer is read again with the next question."""
+
+
+def as_meant(reply: str) -> str:
+    """With the characters that prompts escape in what is quoted: a model copies what it read. This is what is sent.
+
+    Once: who wrote `&lt;` in the first place gets it back. The gate looks at the outcome.
+    """
+    for escaped, character in _ESCAPED:
+        reply = reply.replace(escaped, character)
+    return reply
 
 
 def gate(reply: str, allowed: Allowed) -> GateClosed | None:

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from inbox.domain.bot import Action, Decision, Sentences, asks_for_human
-from inbox.domain.bot_guards import Allowed, gate
+from inbox.domain.bot_guards import Allowed, as_meant, gate
 from inbox.domain.conversations import HandoverReason
 
 _MAX_REASON: Final = 200
@@ -38,12 +38,13 @@ def judged(decision: Decision, allowed: Allowed, sentences: Sentences, min_confi
     """The fallback sentence is said where a person has to go on and the model did not say it in better words."""
     if decision.action is Action.IGNORE:
         return Verdict(state="silent", reason="ignored")
-    closed = gate(decision.reply, allowed)
-    if decision.action in (Action.HANDOFF, Action.REPLY_AND_HANDOFF) or asks_for_human(decision.reply):
+    reply = as_meant(decision.reply).strip()
+    closed = gate(reply, allowed)
+    if decision.action in (Action.HANDOFF, Action.REPLY_AND_HANDOFF) or asks_for_human(reply):
         keeps = decision.action is Action.REPLY_AND_HANDOFF and closed is None
         asked = decision.handoff_reason == HandoverReason.ASKED
         return Verdict(
-            reply=decision.reply.strip() if keeps else sentences.fallback,
+            reply=reply if keeps else sentences.fallback,
             handover=HandoverReason.ASKED if asked else HandoverReason.MODEL,
             state="handed_over",
             reason=_storable(decision.handoff_reason),
@@ -52,7 +53,7 @@ def judged(decision: Decision, allowed: Allowed, sentences: Sentences, min_confi
         return handed_over(HandoverReason.GATE, closed.value, sentences)
     if not decision.confidence >= min_confidence:  # so that no number at all is not enough
         return handed_over(HandoverReason.UNSURE, "low_confidence", sentences)
-    return Verdict(reply=decision.reply.strip(), is_of_model=True)
+    return Verdict(reply=reply, is_of_model=True)
 
 
 def handed_over(why: HandoverReason, reason: str, sentences: Sentences) -> Verdict:

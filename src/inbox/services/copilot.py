@@ -14,7 +14,7 @@ import msgspec
 
 from inbox.domain.access import Actor, Permission
 from inbox.domain.bot_context import tokens_of
-from inbox.domain.bot_guards import Allowed, gate, leaks
+from inbox.domain.bot_guards import Allowed, as_meant, gate, leaks
 from inbox.domain.bot_profile import Profile
 from inbox.domain.clock import Clock
 from inbox.domain.content import Media
@@ -83,7 +83,7 @@ class Copilot:
             talk = await self._talk(account_id, conversation_id)
             asked = await self._contexts.of(talk)
             answer = await self._complete(talk.profile, conversation_id, asked.prompt, asked.tokens, Draft)
-        text = answer.value.reply.strip()
+        text = as_meant(answer.value.reply).strip()
         closed = gate(text, asked.allowed)
         if closed is not None:
             raise ModelSilent("blocked", f"The draft may not be shown ({closed.value}).")
@@ -223,7 +223,7 @@ def _sources(draft: Draft, asked: Asked) -> list[DraftSource]:
 
 def _shown(text: str, allowed: Allowed) -> str:
     """What people may see of an answer. Raises `ModelSilent` if nothing is left or our instructions are in it."""
-    shown = _CONTROL.sub("", text).strip()
+    shown = _CONTROL.sub("", as_meant(text)).strip()
     if not shown:
         raise ModelSilent("empty")
     if leaks(shown, allowed):
