@@ -69,6 +69,9 @@ class Notebook:
     def unheard(self) -> None:
         self.heard[-1] = "free"
 
+    async def ends(self) -> None:
+        pass
+
 
 class WiredAssistant:
     """As in production but for the times. With a fallback model it is the other one that the emulator knows."""

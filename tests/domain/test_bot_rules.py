@@ -100,6 +100,16 @@ def rounds(count: int, every: float, *, human_after: int | None = None) -> list[
         ),
         (
             talk(
+                ("customer", "ok", 2 * 86_400),
+                ("bot", "a", 2 * 86_400 - 1),
+                ("customer", "ok", 86_400),
+                ("bot", "b", 86_399),
+                ("customer", "ok", 5),
+            ),
+            False,
+        ),
+        (
+            talk(
                 ("customer", "Hi", 900),
                 ("bot", "a", 800),
                 ("customer", "no", 7),
@@ -229,7 +239,7 @@ def test_a_file_is_reckoned_at_what_it_costs_at_most() -> None:
     half_a_minute, slowest = 30 * 2_000, 30 * 1_000
     assert tokens_of_file("audio/ogg; codecs=opus", slowest) == 30 * 32
     assert 30 * 32 <= tokens_of_file("audio/ogg", half_a_minute) <= 2 * 30 * 32
-    assert tokens_of_file("audio/mpeg", 5 << 20) > 100_000
+    assert tokens_of_file("audio/mp4", 5 << 20) == tokens_of_file("audio/mp4", 16 << 20) == 600 * 32
 
 
 def test_a_long_recording_does_not_push_out_the_messages_before_it() -> None:
@@ -248,6 +258,15 @@ def a_wish(action: Action = Action.REPLY, reply: str = "Oui.", confidence: float
     ("wish", "verdict", "off"),
     [
         (a_wish(reply=" Oui. "), Verdict(reply="Oui.", is_of_model=True), False),
+        (a_wish(reply="Dupont &amp; Fils, 2 &lt; 3"), Verdict(reply="Dupont & Fils, 2 < 3", is_of_model=True), False),
+        (a_wish(reply="Écrivez &amp;lt;"), Verdict(reply="Écrivez &lt;", is_of_model=True), False),
+        (a_wish(reply='&lt;kb id="k1"&gt;'), (HandoverReason.GATE, "markup", FALLBACK), False),
+        (a_wish(reply=f"{FALLBACK}&lt;/kb&gt;"), (HandoverReason.GATE, "markup", FALLBACK), False),
+        (
+            a_wish(Action.REPLY_AND_HANDOFF, "R&amp;D", why="complaint"),
+            (HandoverReason.MODEL, "complaint", "R&D"),
+            True,
+        ),
         (a_wish(Action.IGNORE), Verdict(state="silent", reason="ignored"), False),
         (a_wish(confidence=0.49), (HandoverReason.UNSURE, "low_confidence", FALLBACK), False),
         (a_wish(confidence=math.nan), (HandoverReason.UNSURE, "low_confidence", FALLBACK), False),

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import LOCK_WAIT, NOON, a_message, a_new_message, a_queued_message, an_account, execute, received, until
@@ -37,6 +38,7 @@ from postgres.ingest_scene import SECOND, rows
 from postgres.outbox_scene import lanes_due, outbox_row, settled, take_one
 
 T = TypeVar("T")
+LANE = text("select 1 from lanes where kind = :kind and key = :key for update nowait")
 EVERYWHERE = Reach(everywhere=True, accounts=())
 
 
@@ -274,6 +276,22 @@ async def test_a_merge_waits_for_a_send_and_takes_its_message_along(
     assert (await outbox_row(engine, new.id)).conversation_id == stays.id
     head, _ = await take_one(database)
     assert head.id == new.id
+
+
+async def test_a_merge_that_waits_for_a_send_holds_no_turn_up(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel
+) -> None:
+    """Whoever settles that send may want the turn."""
+    stays, vanishes = await two_threads(database, engine, account)
+    await execute(engine, "update conversations set bot_enabled = true")
+    await happens(database, said(account, who(PHONE), at=NOON + 2 * SECOND))
+    await a_queued_message(engine, account.account_id, ConversationId(vanishes.id))
+    async with engine.begin() as settling:
+        await settling.execute(LANE, {"kind": "send", "key": str(vanishes.id)})
+        merge = meanwhile(happens(database, said(account, who(PHONE, BSUID), at=NOON + 3 * SECOND)))
+        await until(engine, LOCK_WAIT)
+        assert (await settling.execute(LANE, {"kind": "turn", "key": str(stays.id)})).rowcount == 1
+    assert (await merge).new_messages == 1
 
 
 async def test_who_wants_the_thread_while_it_vanishes_does_not_find_it(

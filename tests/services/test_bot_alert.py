@@ -73,6 +73,22 @@ async def test_outside_the_window_the_alert_is_a_failed_message_that_people_see(
     assert (await claimed(scene.database, WorkKind.SEND)).key == str(scene.conversation)
 
 
+@pytest.mark.parametrize(("is_older", "order"), [(True, ["system", "bot"]), (False, ["bot", "system"])])
+async def test_the_alert_and_the_answer_are_queued_in_the_order_of_their_lanes(
+    scene: Scene, backup_number: str, *, is_older: bool, order: list[str]
+) -> None:
+    """Whoever settles both sends at once takes them so as well."""
+    opens = scene.clock() + timedelta(hours=1)
+    await a_conversation(scene.engine, scene.account.account_id, client_number=backup_number, window_expires_at=opens)
+    if is_older:
+        scene = await Scene(scene.database, scene.engine, scene.account, scene.clock).begin()
+        scene.assistant.then(HANDOFF)
+    await scene.customer_writes("Je veux un humain")
+    assert await scene.turn(backup_number=backup_number) == "handed_over"
+    told = await events_of(scene.engine, "message.created")
+    assert [event["author"] for event in told if event["direction"] == "outbound"] == order
+
+
 async def test_the_alert_moves_its_conversation_up(scene: Scene, backup_number: str) -> None:
     backup = await a_conversation(scene.engine, scene.account.account_id, client_number=backup_number)
     await execute(scene.engine, "update conversations set updated_at = '2020-01-01' where id = :id", id=backup)

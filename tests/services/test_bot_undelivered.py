@@ -1,6 +1,7 @@
 """An answer that the customer never got: a person goes on, and sees why."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -8,11 +9,12 @@ from builders import a_client_number, a_status, execute
 from inbox.adapters.messaging.fake import FakeSender
 from inbox.domain.bot import FALLBACK
 from inbox.domain.messages import Author
-from inbox.domain.upstream_errors import Refused
+from inbox.domain.upstream_errors import NothingSent, Refused
 from inbox.domain.work import WorkKind
+from inbox.ports.messaging import Accepted, Fence
 from inbox.ports.records import InboundBatch
 from services.bot_scene import Scene, a_decision
-from services.scenes import events_of, is_done
+from services.scenes import events_of, is_done, lose_lease
 
 ANSWER = "Oui, nous en avons."
 
@@ -32,6 +34,12 @@ async def expires(scene: Scene) -> None:
 
 async def alerts(scene: Scene) -> int:
     return len(await execute(scene.engine, "select 1 from messages where author = :system", system=Author.SYSTEM))
+
+
+async def whatsapp_says_failed(scene: Scene, wamid: str) -> None:
+    failed = a_status(scene.account.phone_number_id, wamid, "failed", error_code=131026)
+    async with scene.database.transaction() as tx:
+        await tx.apply(InboundBatch(statuses=[failed], quiet_for=timedelta()))
 
 
 async def test_who_waits_for_an_answer_that_could_not_be_sent_in_time_gets_a_person(scene: Scene) -> None:
@@ -76,12 +84,34 @@ async def test_and_who_waits_for_one_of_which_whatsapp_says_later_that_it_failed
     sender = FakeSender()
     await scene.delivers(sender)
     assert await is_done(scene.database, WorkKind.TURN)
-    failed = a_status(scene.account.phone_number_id, sender.sent[0].wamid, "failed", error_code=131026)
-    async with scene.database.transaction() as tx:
-        await tx.apply(InboundBatch(statuses=[failed], quiet_for=timedelta()))
+    await whatsapp_says_failed(scene, sender.sent[0].wamid)
     assert await scene.turn() == "undelivered"
     assert (await scene.row()).handover_reason == "answer_not_delivered"
     assert await scene.said() == [ANSWER, FALLBACK]
+
+
+async def test_of_a_customer_whom_nothing_reaches_people_are_alerted_once_an_hour(scene: Scene) -> None:
+    backup = a_client_number()
+    scene.assistant.then(*(a_decision(reply=f"Oui {n}.") for n in range(2)))
+    for hours, expected in ((0, 1), (0, 1), (2, 2)):
+        await execute(
+            scene.engine, "update outbox set updated_at = now() - cast(:ago as interval)", ago=timedelta(hours=hours)
+        )
+        assert await scene.turn_after("Avez-vous des cerises ?") == "answered"
+        await expires(scene)
+        assert await scene.turn(backup_number=backup) == "undelivered"
+        assert await alerts(scene) == expected
+    assert len(await events_of(scene.engine, "bot.handed_over")) == 3
+
+
+async def test_the_alert_says_what_the_customer_wrote_and_not_what_a_program_sent_them(scene: Scene) -> None:
+    await scene.turn_after("Avez-vous des cerises ?")
+    await scene.program_sends("Votre commande est prête.")
+    await execute(scene.engine, "update outbox set expires_at = now() where epoch is not null")
+    await scene.database.outbox.reap()
+    assert await scene.turn(backup_number=a_client_number()) == "undelivered"
+    (alert,) = await execute(scene.engine, "select content_text from messages where author = 'system'")
+    assert alert.content_text.endswith("Dernier message: Avez-vous des cerises ?")
 
 
 async def test_a_window_that_closed_while_the_model_thought_leaves_the_customer_to_a_person_and_no_second_failure(
@@ -145,7 +175,54 @@ async def test_an_answer_that_the_switch_took_back_is_given_again(scene: Scene) 
     sender = FakeSender()
     await scene.delivers(sender)
     assert [one.content.body for one in sender.sent] == ["Oui, un kilo."]  # type: ignore[union-attr]
+    assert await scene.turn() == "nothing_to_say"
+
+
+class Interrupted(FakeSender):
+    """While the message is on the wire the bot is switched off and on; then WhatsApp does not take it."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__()
+        self._scene = scene
+
+    async def send(self, *args: Any, fence: Fence, **more: Any) -> Accepted:  # noqa: ANN401 - as it came
+        async def moves_on() -> None:
+            await fence()
+            await execute(self._scene.engine, "update conversations set epoch = epoch + 2")
+
+        self.fail_next(NothingSent())
+        return await super().send(*args, fence=moves_on, **more)
+
+
+async def test_so_is_one_that_was_on_the_wire_then_and_did_not_leave(scene: Scene) -> None:
+    scene.assistant.then(a_decision(reply="Oui, un kilo."))
+    await scene.turn_after("Avez-vous des cerises ?")
+    await scene.delivers(Interrupted(scene))
     assert await is_done(scene.database, WorkKind.TURN)
+    await lose_lease(scene.engine)
+    sender = FakeSender()
+    await scene.delivers(sender)
+    assert await scene.turn() == "answered"
+    await scene.delivers(sender)
+    assert [one.content.body for one in sender.sent] == ["Oui, un kilo."]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("waited", "outcome"), [(0, "answered"), (180, "handed_over")])
+async def test_so_is_one_of_which_whatsapp_says_afterwards_that_it_failed_unless_it_is_too_late(
+    scene: Scene, waited: int, outcome: str
+) -> None:
+    scene.assistant.then(a_decision(reply="Oui, un kilo."))
+    await scene.turn_after("Avez-vous des cerises ?")
+    sender = FakeSender()
+    await scene.delivers(sender)
+    await scene.person_switches(enabled=False)
+    await scene.person_switches(enabled=True)
+    assert await is_done(scene.database, WorkKind.TURN)
+    scene.clock.forward(seconds=waited)
+    await whatsapp_says_failed(scene, sender.sent[0].wamid)
+    assert await scene.turn() == outcome
+    assert await scene.said() == [ANSWER, "Oui, un kilo." if not waited else FALLBACK]
+    assert (await scene.row()).handover_reason == (None if not waited else "too_old")
 
 
 async def test_what_waited_too_long_is_theirs_who_switches_the_bot_on(scene: Scene) -> None:

@@ -76,7 +76,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoopLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Two machines talk if the bot answered `replies` times in `seconds`, or got the same text `repeats` times."""
+    """Two machines talk if the bot answered `replies` times in `seconds`, or got the same text `repeats` times.
+
+    Who says the same on three days does so to what a program asks them: repeats count within an hour.
+    """
 
     replies: int = 8
     seconds: float = 120.0
@@ -93,6 +96,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _SILENT: Final = frozenset({"reaction", "system", "status"})
+_REPEATED_WITHIN: Final = timedelta(hours=1)
 
 
 def wakes_bot(content: Content) -> bool:
@@ -135,7 +139,8 @@ def is_loop(said: Sequence[Said], now: datetime, limits: LoopLimits) -> bool:
         talk.append(message)
     since = now - timedelta(seconds=limits.seconds)
     quick = sum(not message.is_inbound and message.at > since for message in talk)
-    return quick >= limits.replies or _repeats(talk) >= limits.repeats
+    recent = [message for message in talk if message.at > now - _REPEATED_WITHIN]
+    return quick >= limits.replies or _repeats(recent) >= limits.repeats
 
 
 def _repeats(newest_first: Sequence[Said]) -> int:

@@ -22,6 +22,8 @@ _IMAGE_TOKENS: Final = 2_580
 _TOKENS_PER_SECOND: Final = 32
 _BYTES_PER_SECOND: Final = 1_000
 """Of sound at the least: voice notes have twice as many. How long a recording is says its file, if one believes it."""
+_LONGEST_SECONDS: Final = 600
+"""So much of a recording is reserved for: other kinds of sound have up to twenty times as many bytes."""
 _MOST_OF_HISTORY: Final = 1_200
 """Tokens that a file takes away from the messages before it: a long recording must not push them all out."""
 
@@ -64,7 +66,7 @@ def tokens_of_file(mime_type: str, size: int) -> int:
     """What a file of `size` bytes costs, rather too much: its sender made it, and its tokens are known afterwards."""
     if not mime_type.startswith("audio/"):
         return _IMAGE_TOKENS
-    return math.ceil(size / _BYTES_PER_SECOND) * _TOKENS_PER_SECOND
+    return min(math.ceil(size / _BYTES_PER_SECOND), _LONGEST_SECONDS) * _TOKENS_PER_SECOND
 
 
 def described(content: Content | None, text: str, language: Language) -> str:

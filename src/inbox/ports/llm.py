@@ -127,6 +127,10 @@ class Meter(Protocol):
         """The try surely reached no model: it costs nothing."""
         ...
 
+    async def ends(self) -> None:
+        """After the last try. What it raises says that the try stays counted as it was begun."""
+        ...
+
 
 class Assistant(Protocol):
     """A model that answers in the shape of a schema."""

@@ -241,7 +241,7 @@ class Bot:
         """What became of the verdict; False if an answer was stored that may never be sent."""
         turn = talk.turn
         if verdict.handover is not None:
-            verdict = await self._stepping.hand_over(tx, turn, conversation, verdict, history, backups)
+            return await self._stepping.hand_over(tx, turn, conversation, verdict, history, backups), True
         if turn.mode is Mode.SUGGEST:
             if verdict.is_of_model:
                 await tx.record(_told(turn))
@@ -249,7 +249,7 @@ class Bot:
         if verdict.is_of_model and conversation.handed_over_at is not None:
             await tx.conversations.take_back(turn.account_id, turn.conversation_id)
         is_said = verdict.reply is None or await say(tx, turn, conversation, verdict.reply, self._now())
-        return verdict, is_said or verdict.handover is not None
+        return verdict, is_said
 
 
 def _told(turn: BotTurn) -> BotSuggested:

@@ -64,9 +64,9 @@ class Spending:
         try:
             return await assistant.complete(prompt, schema=schema, meter=purse)
         finally:
-            # What cannot be put right now stays counted, and the answer is worth more.
+            # Of an assistant that did not say that it ended. What cannot be put right now stays counted.
             with suppress(InboxError):
-                await purse.settle()
+                await purse.ends()
 
     @property
     def prices(self) -> Prices:
@@ -111,7 +111,7 @@ class _Purse:
         self._used: Charge | None = None
 
     async def begins(self, model: str, output_tokens: int) -> None:
-        await self.settle()
+        await self.ends()
         most = Usage(input=self._tokens, output=max(output_tokens, _LEAST_OUTPUT))
         self._call = await self._spending.reserve(self._spender, self._charge(most, model))
         if self._begins is not None:
@@ -125,7 +125,7 @@ class _Purse:
     def unheard(self) -> None:
         self._used = _NOTHING
 
-    async def settle(self) -> None:
+    async def ends(self) -> None:
         """Puts the try before right, if anything is known of it."""
         call, used, self._call, self._used = self._call, self._used, None, None
         if call is not None and used is not None:

@@ -23,7 +23,7 @@ from inbox.ports.database import Database, Transaction
 from inbox.ports.records import BotTurn, History, NewMessage
 from inbox.services.accepting import put
 from inbox.services.bot_settings import BotSettings
-from inbox.services.bot_talk import past_of
+from inbox.services.bot_talk import past_of, was_undelivered
 from inbox.services.template_sends import described
 
 _MAX_QUOTE = 500
@@ -72,11 +72,13 @@ class Stepping:
             is_news = await tx.bot.undelivered(turn, lost.reason)
             if not is_news or conversation.handed_over_at is not None:
                 return
-            history = (await past_of(tx, turn.account_id, turn.conversation_id, conversation.epoch)).history
+            past = await past_of(tx, turn.account_id, turn.conversation_id, conversation.epoch)
             verdict = handed_over(HandoverReason.UNDELIVERED, lost.reason, SENTENCES[lost.profile.behaviour.language])
-            verdict = await self.hand_over(tx, turn, conversation, verdict, history, backups)
-            if verdict.reply is not None and lost.is_last:
-                await say(tx, turn, conversation, verdict.reply, self._now(), part=_LATER)
+            if not lost.is_last:
+                verdict = msgspec.structs.replace(verdict, reply=None)
+            if was_undelivered(past, turn.id, self._now()):
+                backups = []  # nothing gets to this customer, and that was told
+            await self.hand_over(tx, turn, conversation, verdict, past.history, backups, part=_LATER)
 
     async def hand_over(
         self,
@@ -86,11 +88,13 @@ class Stepping:
         verdict: Verdict,
         history: Sequence[History],
         backups: Iterable[Conversation],
+        *,
+        part: int = 0,
     ) -> Verdict:
-        """Marks the locked `conversation` and alerts the locked `backups`.
+        """Marks the locked `conversation`, says there what the verdict says, and alerts the locked `backups`.
 
-        Returns the verdict, without the fallback sentence if the customer heard it in this hand-over, or wrote so long
-        ago that it cannot be said any more.
+        `part` is that of the turn which is said. Returns the verdict, without the fallback sentence if the customer
+        heard it in this hand-over, or wrote so long ago that it cannot be said any more.
         """
         since = conversation.handed_over_at or self._now()
         reason, off = HandoverReason(str(verdict.handover)), verdict.switches_off
@@ -103,14 +107,19 @@ class Stepping:
                 bot_enabled=conversation.bot_enabled and not off,
             )
         )
-        if conversation.handed_over_at is None or off:
-            for backup in backups:
-                await self._alert(tx, turn, conversation, backup, history[-1].content_text or "")
         is_told = any(_is_fallback(message) and message.at >= since for message in history)
         is_late = reason in _LATE and not conversation.is_window_open(self._now())
         if (is_told or is_late) and verdict.reply in FALLBACKS:
             # Once is enough, and what WhatsApp would refuse is not tried.
-            return msgspec.structs.replace(verdict, reply=None)
+            verdict = msgspec.structs.replace(verdict, reply=None)
+        alerted = backups if conversation.handed_over_at is None or off else ()
+        last_text = next((message.content_text for message in reversed(history) if message.is_inbound), None) or ""
+        # In the order of their ids: whoever settles several sends takes their lanes so.
+        for one in sorted([conversation, *alerted], key=lambda one: one.id):
+            if one is not conversation:
+                await self._alert(tx, turn, conversation, one, last_text)
+            elif verdict.reply is not None:
+                await say(tx, turn, conversation, verdict.reply, self._now(), part=part)
         return verdict
 
     async def _alert(

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 from inbox.domain.bot import Summary
-from inbox.domain.bot_guards import leaks
+from inbox.domain.bot_guards import as_meant, leaks
 from inbox.domain.clock import Clock
 from inbox.domain.errors import CommitUnknown, DatabaseTimeout, DatabaseUnavailable, InboxError
 from inbox.domain.events import BotSummarised
@@ -66,5 +66,5 @@ class Summaries:
         spender = Spender.of(talk.profile, talk.turn.conversation_id)
         assistant, tokens = self._contexts.assistant, asked.tokens
         answer = await self._spending.complete(assistant, asked.prompt, Summary, spender=spender, tokens=tokens)
-        text = answer.value.text.replace("\x00", "").strip()[:_LONGEST]
+        text = as_meant(answer.value.text).replace("\x00", "").strip()[:_LONGEST]
         return "" if leaks(text, asked.allowed) else text

@@ -6,12 +6,12 @@ from typing import Final
 
 import msgspec
 
-from inbox.domain.bot import Mode, wakes_bot
+from inbox.domain.bot import TURN_AGE_SECONDS, Mode, wakes_bot
 from inbox.domain.bot_context import MOST_MESSAGES
 from inbox.domain.bot_verdict import FINAL
 from inbox.domain.content import is_readable
-from inbox.domain.conversations import Conversation
-from inbox.domain.ids import AccountId, ConversationId
+from inbox.domain.conversations import Conversation, HandoverReason
+from inbox.domain.ids import AccountId, ConversationId, TurnId
 from inbox.domain.messages import Author
 from inbox.domain.outbound import State
 from inbox.ports.bot import PastTurn
@@ -23,8 +23,11 @@ _UNFINISHED: Final = frozenset({"open", "dropped"})
 _LOST: Final = frozenset({State.FAILED, State.EXPIRED})
 _NOT_GONE: Final = _LOST | {State.QUEUED, State.CLAIMED, State.CANCELLED}
 """An answer of before the last take-over that stands so has not got to the customer, and never will."""
+_YOUNG: Final = timedelta(seconds=TURN_AGE_SECONDS)
 _STALE: Final = timedelta(days=1)
 """An answer that was lost longer ago is no news: people have seen that it failed."""
+_TOLD: Final = timedelta(hours=1)
+"""So long nobody is alerted again because answers do not get to the same customer."""
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,8 +41,8 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
 class Unanswered(msgspec.Struct, frozen=True, kw_only=True):
     """The customer's messages that wait, oldest first, never empty; `read` is the conversation with them at its end.
 
-    `first_at` is when the first of them was written that no turn has dealt with, `begun_at` when the first was that a
-    turn has taken up: a customer who goes on writing moves neither.
+    `first_at` is when the first of them was written that no turn has dealt with and that is not too old for one,
+    `begun_at` when the first was that a turn has taken up: a customer who goes on writing moves neither.
     """
 
     read: Sequence[History]
@@ -80,6 +83,17 @@ def undelivered(past: Past, now: datetime) -> PastTurn | None:
     return last if last.answer_since is not None and now - last.answer_since < _STALE else None
 
 
+def was_undelivered(past: Past, turn_id: TurnId, now: datetime) -> bool:
+    """True if the answer before that of this turn was lost as well, not long ago, and people were told."""
+    places = {message.id: place for place, message in enumerate(past.history)}
+    this = next((places.get(turn.message_id, 0) for turn in past.turns if turn.id == turn_id), 0)
+    before = [turn for turn in past.turns if turn.has_answer and places.get(turn.message_id, this) < this]
+    last = max(before, key=lambda turn: (places[turn.message_id], turn.epoch), default=None)
+    if last is None or last.handover is not HandoverReason.UNDELIVERED or last.answer_since is None:
+        return False
+    return now - last.answer_since < _TOLD
+
+
 def unanswered(past: Past) -> Unanswered | None:
     """None if nothing waits."""
     history, turns, epoch = past.history, past.turns, past.epoch
@@ -96,7 +110,7 @@ def unanswered(past: Past) -> Unanswered | None:
         # An answer that was given while the customer went on writing stands before what it did not answer.
         read=[*(message for message in history if message.id not in waits), *waiting],
         waiting=waiting,
-        first_at=fresh[0].at,
+        first_at=next(message.at for message in fresh if fresh[-1].at - message.at <= _YOUNG),
         begun_at=begun.at,
     )
 
@@ -104,7 +118,8 @@ def unanswered(past: Past) -> Unanswered | None:
 def _waiting(history: Sequence[History], turns: Sequence[PastTurn], epoch: int) -> list[History]:
     """Since our last message, or what the assistant's last answer answered: newer ones may have come before it.
 
-    What a program sent is no answer: whoever wrote before it waits on.
+    What a program sent is no answer: whoever wrote before it waits on, unless it is so much older than the newest that
+    it will have spoken for the team.
     """
     covered = {turn.message_id for turn in turns if _covers(turn, epoch)}
     is_known = any(message.id in covered for message in history)
@@ -115,7 +130,8 @@ def _waiting(history: Sequence[History], turns: Sequence[PastTurn], epoch: int) 
         if message.is_inbound:
             waiting.append(message)
         elif message.by_program:
-            continue
+            if waiting and waiting[0].at - message.at > _YOUNG:
+                break
         elif message.author != Author.BOT or not is_known:
             break
     return waiting[::-1]

@@ -5,6 +5,7 @@ other words where it answered without an answer. Neither speaks against the vend
 meter is asked behind the circuit and before the call: what is never asked is never counted.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from typing import Final, Generic, TypeAlias, TypeVar
@@ -14,7 +15,7 @@ import structlog
 
 from inbox.adapters.llm.schemas import read_as
 from inbox.adapters.llm.standby import Standby
-from inbox.domain.errors import InboxError
+from inbox.domain.errors import DatabaseTimeout, InboxError
 from inbox.domain.model_usage import Prices, Usage
 from inbox.domain.upstream_errors import (
     ModelMissing,
@@ -42,7 +43,10 @@ _log = structlog.stdlib.get_logger("inbox.llm")
 
 
 class Defaults(msgspec.Struct, frozen=True, kw_only=True):
-    """What counts where a prompt says nothing. The fallback model is asked when the first one cannot answer."""
+    """What counts where a prompt says nothing. The fallback model is asked when the first one cannot answer.
+
+    A meter that does not answer in `meter_seconds` lets nothing through.
+    """
 
     model: str
     fallback_model: str | None = None
@@ -51,6 +55,7 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True):
     thinking_tokens: int = 0
     safety: Safety = Safety.HIGH
     prices: Prices = Prices()
+    meter_seconds: float = 2.0
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,7 +151,7 @@ class Answering:
 
     async def answer(self, prompt: Prompt, schema: type[T], once: Once, meter: Meter | None) -> Answer[T]:
         """`once` makes one call, and raises errors of the domain or says what came. Raises as `Assistant.complete`."""
-        metered = _Metered(once, meter)
+        metered = _Metered(once, meter, self._defaults.meter_seconds)
         call = _Call(schema, self._asks(prompt, schema), metered, self._standby, self._defaults, self._guard.policy)
         try:
             found = await self._guard.call(call.attempt, on_timeout=call.timed_out)
@@ -154,6 +159,8 @@ class Answering:
             raise call.final(stopped.meaning) from stopped
         except InboxError as error:
             raise call.final(error) from error.__cause__
+        finally:
+            await metered.ends()
         if isinstance(found, ModelSilent):
             raise call.final(found)
         if found.cost is None:
@@ -189,8 +196,9 @@ class Answering:
 class _Metered:
     """One call at a time, counted before it is made and told what became of it."""
 
-    def __init__(self, once: Once, meter: Meter | None) -> None:
+    def __init__(self, once: Once, meter: Meter | None, patience: float) -> None:
         self._once = once
+        self._patience = patience
         self._meter = meter
 
     async def __call__(self, ask: Ask) -> Said:
@@ -198,7 +206,11 @@ class _Metered:
         if self._meter is None:
             return _sane(await self._once(ask))
         try:
-            await self._meter.begins(ask.model, ask.max_output_tokens)
+            # Time that the meter takes is not the vendor's: the guard would count it against them.
+            async with asyncio.timeout(self._patience):
+                await self._meter.begins(ask.model, ask.max_output_tokens)
+        except TimeoutError as error:
+            raise NotCounted(DatabaseTimeout()) from error
         except InboxError as error:
             raise NotCounted(error) from error
         try:
@@ -209,6 +221,15 @@ class _Metered:
             raise
         self._meter.used(said.usage, said.model, ask.model)
         return said
+
+    async def ends(self) -> None:
+        """The answer is worth more than a meter that cannot be put right."""
+        if self._meter is None:
+            return
+        try:
+            await self._meter.ends()
+        except InboxError as error:
+            _log.warning("try_stays_counted_as_estimated", error=type(error).__name__)
 
 
 class _Call(Generic[T]):

@@ -153,8 +153,7 @@ async def apply(connection: AsyncConnection, batch: InboundBatch, outcomes: Deli
     heard = await statuses.hear(connection, batch.statuses, ops)
     renewed = await windows.renew(connection, concerned)
     closed = await windows.close(connection, concerned) if is_refused else []
-    stored.awake = await _awake(connection, stored, heard)
-    signals = await _enqueue(connection, stored, batch, accounts)
+    signals = await _enqueue_files(connection, stored, accounts)
     events = held.events + stored.events + amended + done.events + heard.events + renewed + closed
     world.news.add(done.news)
     events += world.news.told.values()
@@ -162,6 +161,8 @@ async def apply(connection: AsyncConnection, batch: InboundBatch, outcomes: Deli
         told, woken = await merging.finish(connection, merged, world.heirs)
         events += told
         signals += woken
+    stored.awake = await _awake(connection, stored, heard)
+    signals += await _enqueue_turns(connection, stored, batch)
     unrouted = [received for received in batch.messages if received.message.phone_number_id not in accounts]
     unplaced = done.unrouted + [placed for placed in batch.effects if _is_lost(placed, accounts)]
     kept = await delivery_outcomes.quarantine(connection, batch.set_aside, unrouted, unplaced)
@@ -263,28 +264,29 @@ async def _awake(connection: AsyncConnection, stored: _Stored, heard: Heard) -> 
     return [found[one] for one in sorted(found, key=str)]
 
 
-async def _enqueue(
-    connection: AsyncConnection, stored: _Stored, batch: InboundBatch, accounts: dict[str, Row[Any]]
-) -> list[Signal]:
-    """The lanes that have something to do now: those of files, then those of the bot."""
-    signals: list[Signal] = []
+async def _enqueue_files(connection: AsyncConnection, stored: _Stored, accounts: dict[str, Row[Any]]) -> list[Signal]:
     if stored.fresh:
         now = next(iter(accounts.values())).now
         if await arrivals.fetch_files(connection, stored.fresh, now):
-            signals.append(WorkWaiting(WorkKind.MEDIA))
-    if stored.awake:
-        traces = {one.owner: one.arrival.received.traceparent for one in stored.fresh}
-        values = {
-            "kind": WorkKind.TURN.value,
-            "keys": [str(row.id) for row in stored.awake],
-            "account_ids": [row.account_id for row in stored.awake],
-            "traces": [traces.get(row.id) for row in stored.awake],
-            "due_in": batch.quiet_for,
-            "at_most": max(batch.quiet_for, batch.gather_for),
-        }
-        await connection.execute(ENQUEUE_TIMERS, values)
-        signals.append(WorkWaiting(WorkKind.TURN))
-    return signals
+            return [WorkWaiting(WorkKind.MEDIA)]
+    return []
+
+
+async def _enqueue_turns(connection: AsyncConnection, stored: _Stored, batch: InboundBatch) -> list[Signal]:
+    """Behind the lanes of sends: who settles a send holds its lane, and may then want that of a turn."""
+    if not stored.awake:
+        return []
+    traces = {one.owner: one.arrival.received.traceparent for one in stored.fresh}
+    values = {
+        "kind": WorkKind.TURN.value,
+        "keys": [str(row.id) for row in stored.awake],
+        "account_ids": [row.account_id for row in stored.awake],
+        "traces": [traces.get(row.id) for row in stored.awake],
+        "due_in": batch.quiet_for,
+        "at_most": max(batch.quiet_for, batch.gather_for),
+    }
+    await connection.execute(ENQUEUE_TIMERS, values)
+    return [WorkWaiting(WorkKind.TURN)]
 
 
 async def _alive(connection: AsyncConnection, accounts: dict[str, Row[Any]], batch: InboundBatch) -> None:

@@ -76,13 +76,8 @@ _FINISH: Final = text(_MINE + _FINISH_MINE)
 
 _LOCK: Final = text(f"{_MINE} select key from mine")  # noqa: S608 - constants of ours
 
-_RETRY: Final = text("""
-update lanes set due = now() + :after, attempts = 0, retries = retries + 1
-where kind = :kind and key = :key and fence = :fence and attempts > 0
-""")
-
-_PUT_OFF: Final = text("""
-update lanes set due = now() + :after, attempts = 0
+_WAIT: Final = text("""
+update lanes set due = now() + :after, attempts = 0, retries = retries + :failures
 where kind = :kind and key = :key and fence = :fence and attempts > 0
 """)
 
@@ -172,10 +167,10 @@ class PostgresWork:
             raise LeaseLost
 
     async def retry(self, lane: Lane, after: timedelta) -> None:
-        await self._wait(_RETRY, lane, after)
+        await self._wait(lane, after, failures=1)
 
     async def put_off(self, lane: Lane, after: timedelta) -> None:
-        await self._wait(_PUT_OFF, lane, after)
+        await self._wait(lane, after, failures=0)
 
     async def hurry(self, kind: WorkKind, keys: Sequence[str]) -> None:
         if keys:
@@ -190,11 +185,11 @@ class PostgresWork:
                 rows = (await connection.execute(_BACKLOG)).all()
         return [Backlog(kind=row.kind, waiting=row.waiting, oldest_seconds=row.oldest_seconds or 0.0) for row in rows]
 
-    async def _wait(self, statement: TextClause, lane: Lane, after: timedelta) -> None:
+    async def _wait(self, lane: Lane, after: timedelta, *, failures: int) -> None:
         with database_errors():
             async with self._engine.connect() as connection:
                 values = {"kind": lane.kind.value, "key": lane.key, "fence": lane.fence, "after": after}
-                await connection.execute(statement, values)
+                await connection.execute(_WAIT, {**values, "failures": failures})
 
     async def _run(self, statement: TextClause, lanes: Sequence[Lane], **values: timedelta) -> int:
         """How many of `lanes` were still ours."""

@@ -171,7 +171,7 @@ async def merge(connection: AsyncConnection, winners: Mapping[UUID, UUID]) -> Me
 async def finish(
     connection: AsyncConnection, merged: Merged, heirs: Collection[UUID]
 ) -> tuple[list[Event], list[Signal]]:
-    """Moves the work of conversations that vanish, and ends them. Nothing but events may be locked afterwards.
+    """Moves the work of conversations that vanish, and ends them. Only turn lanes and events may be locked afterwards.
 
     `heirs` are those of the conversations that took in others which are there still.
     """

@@ -15,11 +15,17 @@ from inbox.domain.messages import Status
 from inbox.domain.signals import Signal, WorkWaiting
 from inbox.domain.work import WorkKind
 
-# Where a person took over since, nobody waits for the bot.
+# Also what was lost after the epoch had moved on: what it answered waits again after an off and on of the bot, or where
+# two conversations became one. Where a person wrote since, nobody waits for the bot, even if that gets lost as well.
 _CONCERNED: Final = """
 select c.id, c.account_id
-from outbox o join conversations c on c.id = o.conversation_id
-where o.id = any(cast(:ids as uuid[])) and o.epoch = c.epoch and o.state in ('failed', 'expired') and c.bot_enabled
+from outbox o join conversations c on c.id = o.conversation_id join messages m on m.id = o.id
+where o.id = any(cast(:ids as uuid[])) and c.bot_enabled
+  and (o.epoch = c.epoch and o.state in ('failed', 'expired')
+       or o.epoch < c.epoch and o.state in ('failed', 'expired', 'cancelled')
+          and not exists (select from messages h
+                          where h.conversation_id = c.id and h."timestamp" >= m."timestamp" and h.author = 'human'
+                            and not exists (select from api_keys k where k.id = h.author_id)))
 group by c.id, c.account_id order by c.id::text
 """
 _FIND: Final = text(_CONCERNED)
