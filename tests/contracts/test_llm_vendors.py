@@ -261,7 +261,8 @@ class VendorCases:
         self, start: StartAssistant, side: EmulatedSide, fault: str | None, heard: list[str]
     ) -> None:
         meter = Notebook()
-        wiring = {"a key": {"key": "wrong"}, "timeout": {"attempt": 0.1}}.get(fault or "", {})
+        wirings: dict[str | None, dict[str, object]] = {"a key": {"key": "wrong"}, "timeout": {"attempt": 0.1}}
+        wiring = wirings.get(fault, {})
         assistant = start("http://127.0.0.1:9" if fault == "nobody" else None, **wiring).assistant
         if fault in {"malformed", "ModelThrottled"}:
             await side.fails(fault)

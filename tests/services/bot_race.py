@@ -114,5 +114,5 @@ class Race:
             id=self.scene.conversation,
         )
         by_bot = {row.id for row in rows}
-        texts = [one for one in sender.sent if isinstance(one.content, Text)]
-        self.sent = [one.content.body for one in texts if one.op.message_id in by_bot]
+        said = [one.content for one in sender.sent if one.op.message_id in by_bot]
+        self.sent = [content.body or "" for content in said if isinstance(content, Text)]

@@ -205,7 +205,7 @@ class Odd(AroundDatabase):
 
         whole, bot = Around(tx), Around(tx.bot)
         setattr(bot, method, fails)
-        whole.bot = bot
+        setattr(whole, "bot", bot)  # noqa: B010 - it has what it is around
         return whole
 
 

@@ -117,7 +117,7 @@ async def capped(desk: Desk, *, cap: int, crowd: int, limit: str = "turns", stum
     account = await desk.other_account()
     scenes = [await desk.scene(account=account) for _ in range(crowd)]
     most = cap if limit == "turns" else _FIGURES[limit] * (cap + 0.5 if cap else 0)
-    budget = Budget(**{limit: most if limit == "cost" else int(most)})
+    budget = msgspec.convert({limit: most if limit == "cost" else int(most)}, Budget)
     await scenes[0].business_says(behaviour=Behaviour(account_budget=budget))
     model = Crowded(crowd, stumbles=stumbles)
     for scene in scenes:
