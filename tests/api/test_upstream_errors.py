@@ -250,7 +250,7 @@ async def test_a_probe_asks_past_an_open_circuit_and_does_not_move_it(outside, s
     ("service", "rule", "code"),
     [(service, BROKEN, code) for service, code in FAILED.items()]
     + [(service, HANG, code) for service, code in TIMED_OUT.items()]
-    + [("gemini", {"action": "http_error", "status": 404}, "model_refused")],
+    + [("gemini", {"action": "http_error", "status": 404}, "model_missing")],
 )
 async def test_a_probe_fails_with_the_word_of_a_real_call_and_opens_no_circuit(outside, service, rule, code):
     await outside.arm(service, **rule)
