@@ -161,7 +161,7 @@ class Stage:
             async for line in process.stdout:
                 yield msgspec.json.decode(line, type=Written)
             if await process.wait():
-                raise SystemExit("a writer failed")
+                raise RuntimeError("a writer failed")
         finally:
             if process.returncode is None:
                 process.kill()
@@ -215,7 +215,7 @@ class Web:
                 except aiohttp.ClientError:
                     pass
                 if time.monotonic() > give_up or (self._process is not None and self._process.poll() is not None):
-                    raise SystemExit(f"the web side on {self.port} did not become ready: see {self._stage.folder}")
+                    raise TimeoutError(f"the web side on {self.port} did not become ready: see {self._stage.folder}")
                 await asyncio.sleep(0.05)
 
     def memory(self) -> int:

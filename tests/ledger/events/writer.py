@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inbox.adapters.database.postgres.engine import create_engine
+from inbox.adapters.database.postgres.engine import create_engine, forget_failure
 from inbox.adapters.database.postgres.transaction import PostgresTransaction
 from inbox.adapters.events.postgres import PostgresEvents
 from inbox.domain.bot import Mode
@@ -90,6 +90,7 @@ class _Writer:
     async def _transaction(self, places: list[Place], delay: float, *, is_kept: bool) -> Written | None:
         """As `PostgresDatabase.transaction`, with a wait between the last statement and the commit."""
         async with self._engine.connect() as connection:
+            forget_failure(connection)
             tx = PostgresTransaction(connection, self._sealer)
             numbers = [await _changed(tx, place) for place in places]
             for place, number in zip(places, numbers, strict=True):
