@@ -12,6 +12,7 @@ from .oracle import Posted
 from .service import LOOK_EVERY
 from .stage import ANNA, EMAIL, MARC, NUMBER_ID, PASSWORD, ZOE
 
+_COME_AGAIN: Final = frozenset({httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT})
 _QUESTIONS: Final = (
     (ANNA, "Bonjour, question une : êtes-vous ouverts demain ?"),
     (MARC, "Bonjour, question deux : combien coûte une révision ?"),
@@ -91,6 +92,6 @@ class Browser:
                 continue
             if reply.is_success:
                 return reply.json()
-            # A service that stops or has lost its database says 503: come again.
-            assert reply.status_code == httpx.codes.SERVICE_UNAVAILABLE, reply.text
+            # A service that stops, or has lost its database or waited for it in vain, says so: come again.
+            assert reply.status_code in _COME_AGAIN, reply.text
             await asyncio.sleep(LOOK_EVERY)
