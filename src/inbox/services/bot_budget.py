@@ -1,7 +1,6 @@
 """What the assistant may use in a day: asked for before each try at the model, put right after it."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
@@ -10,7 +9,6 @@ import msgspec
 from inbox.domain.bot_profile import Behaviour, Budget, Profile
 from inbox.domain.clock import Clock
 from inbox.domain.copilot_errors import BudgetSpent
-from inbox.domain.errors import InboxError
 from inbox.domain.ids import AccountId, ConversationId
 from inbox.domain.model_usage import MICRO, Prices, Usage
 from inbox.ports.bot import Charge, Reservation
@@ -61,12 +59,7 @@ class Spending:
         customer or the account used up the day's budget, what `Assistant.complete` raises, and errors of the database.
         """
         purse = _Purse(self, spender, tokens, begins)
-        try:
-            return await assistant.complete(prompt, schema=schema, meter=purse)
-        finally:
-            # Of an assistant that did not say that it ended. What cannot be put right now stays counted.
-            with suppress(InboxError):
-                await purse.ends()
+        return await assistant.complete(prompt, schema=schema, meter=purse)
 
     @property
     def prices(self) -> Prices:

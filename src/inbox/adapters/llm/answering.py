@@ -133,6 +133,16 @@ def may_cost(error: InboxError) -> bool:
     return not isinstance(error, ModelRefused | ModelThrottled | ModelUnavailable) or error.may_cost
 
 
+async def ended(meter: Meter | None) -> None:
+    """Nothing more is asked. The answer is worth more than a meter that cannot be put right."""
+    if meter is None:
+        return
+    try:
+        await meter.ends()
+    except InboxError as error:
+        _log.warning("try_stays_counted_as_estimated", error=type(error).__name__)
+
+
 def is_outage(error: Exception) -> bool | None:
     """What speaks against the vendor: the circuit's view of errors."""
     if isinstance(error, NextModel | NotCounted):
@@ -160,7 +170,7 @@ class Answering:
         except InboxError as error:
             raise call.final(error) from error.__cause__
         finally:
-            await metered.ends()
+            await ended(meter)
         if isinstance(found, ModelSilent):
             raise call.final(found)
         if found.cost is None:
@@ -221,15 +231,6 @@ class _Metered:
             raise
         self._meter.used(said.usage, said.model, ask.model)
         return said
-
-    async def ends(self) -> None:
-        """The answer is worth more than a meter that cannot be put right."""
-        if self._meter is None:
-            return
-        try:
-            await self._meter.ends()
-        except InboxError as error:
-            _log.warning("try_stays_counted_as_estimated", error=type(error).__name__)
 
 
 class _Call(Generic[T]):

@@ -5,7 +5,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from inbox.adapters.llm.answering import may_cost
+from inbox.adapters.llm.answering import ended, may_cost
 from inbox.adapters.llm.quoting import essence
 from inbox.domain.errors import CircuitOpen, InboxError, Overloaded
 from inbox.domain.model_usage import Prices, Usage
@@ -41,9 +41,11 @@ class FakeAssistant:
         self.prompts.append(prompt)
         if isinstance(scripted, InboxError):
             _tell(meter, scripted)
-            raise scripted
-        if meter is not None:
+        elif meter is not None:
             meter.used(usage, "fake")
+        await ended(meter)
+        if isinstance(scripted, InboxError):
+            raise scripted
         try:
             value = msgspec.convert(scripted, schema)
         except msgspec.ValidationError as error:
