@@ -7,7 +7,7 @@ import pytest
 from contracts.trust import certificates
 from inbox.kit.http import ApiClient, Limits, Timeouts
 
-from .raw_peer import QUICK, Behaviour, Peer, StartClient, StartPeer, Transport
+from .raw_peer import PATIENT, Behaviour, Peer, StartClient, StartPeer, Transport
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def transport(request: pytest.FixtureRequest) -> Transport:
 async def a_client(transport: Transport) -> AsyncIterator[StartClient]:
     async with contextlib.AsyncExitStack() as stack:
 
-        def start(url: str, timeouts: Timeouts = QUICK, limits: Limits | None = None) -> ApiClient:
+        def start(url: str, timeouts: Timeouts = PATIENT, limits: Limits | None = None) -> ApiClient:
             client = ApiClient("test", url, timeouts=timeouts, limits=limits, transport=transport, tls=certificates())
             stack.push_async_callback(client.aclose)
             return client

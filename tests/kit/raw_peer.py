@@ -13,11 +13,12 @@ Behaviour: TypeAlias = Callable[["Peer", asyncio.StreamReader, asyncio.StreamWri
 StartPeer: TypeAlias = Callable[[Behaviour], Awaitable["Peer"]]
 Transport: TypeAlias = Literal["aiohttp", "httpx"]
 
-QUICK = Timeouts(connect=1.0, read=0.8, write=0.8, pool=1.2)
+PATIENT = Timeouts(connect=15.0, read=15.0, write=15.0, pool=20.0)
+"""No pause of the machine is as long. Who waits until one of them is over names a shorter one."""
 
 
 class StartClient(Protocol):
-    def __call__(self, url: str, timeouts: Timeouts = QUICK, limits: Limits | None = None) -> ApiClient: ...
+    def __call__(self, url: str, timeouts: Timeouts = PATIENT, limits: Limits | None = None) -> ApiClient: ...
 
 
 class Peer:

@@ -6,11 +6,12 @@ import gzip
 import socket
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from inbox.kit.http import ApiClient, CallFailed, Limits, Progress, Reach, Timeouts
 
-from .raw_peer import OK, Behaviour, Peer, StartClient, StartPeer, answers, reset
+from .raw_peer import OK, PATIENT, Behaviour, Peer, StartClient, StartPeer, answers, reset
 
 
 async def failure_of(client: ApiClient, method: str = "POST") -> CallFailed:
@@ -50,7 +51,7 @@ def full_backlog() -> Iterator[int]:
 
 
 async def test_a_connect_that_takes_too_long_means_that_nothing_left(a_client: StartClient, full_backlog: int) -> None:
-    failed = await failure_of(a_client(f"http://127.0.0.1:{full_backlog}"))
+    failed = await failure_of(a_client(f"http://127.0.0.1:{full_backlog}", Timeouts(connect=0.4, pool=0.5)))
     assert (failed.reach, failed.reason) == (Reach.NOTHING, "connect_timeout")
 
 
@@ -123,7 +124,7 @@ async def test_a_break_after_the_request_means_that_it_may_have_been_processed(
     a_client: StartClient, a_peer: StartPeer, behaviour: Behaviour, reasons: set[str]
 ) -> None:
     peer = await a_peer(behaviour)
-    failed = await failure_of(a_client(peer.url))
+    failed = await failure_of(a_client(peer.url, patience_with(behaviour)))
     assert failed.reach is Reach.BEGUN
     assert failed.reason in reasons
     assert failed.status is None
@@ -184,6 +185,10 @@ async def resets_in_the_body(peer: Peer, reader: asyncio.StreamReader, writer: a
     await peer.request(reader)
 
 
+def patience_with(behaviour: Behaviour) -> Timeouts:
+    return msgspec.structs.replace(PATIENT, read=0.4 if behaviour in (hangs, stalls_in_the_body) else PATIENT.read)
+
+
 async def stalls_in_the_body(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await peer.request(reader)
     writer.write(b'HTTP/1.1 201 Created\r\nContent-Length: 100\r\n\r\n{"messages"')
@@ -211,7 +216,7 @@ async def test_a_break_after_the_status_line_tells_the_status(
     a_client: StartClient, a_peer: StartPeer, behaviour: Behaviour, reason: str
 ) -> None:
     peer = await a_peer(behaviour)
-    failed = await failure_of(a_client(peer.url, limits=Limits(body=65536)))
+    failed = await failure_of(a_client(peer.url, patience_with(behaviour), Limits(body=65536)))
     assert (failed.reach, failed.reason, failed.status) == (Reach.ANSWERED, reason, 201)
     await peer.hung_up.wait()
 
@@ -297,7 +302,7 @@ async def test_after_every_fault_the_client_still_works(a_client: StartClient, a
         await next(turns, answers)(peer, reader, writer)
 
     peer = await a_peer(misbehaves_first)
-    client = a_client(peer.url, limits=Limits(connections=1))
+    client = a_client(peer.url, msgspec.structs.replace(PATIENT, read=2.0), Limits(connections=1))
     for _ in range(5):
         await failure_of(client)
     assert (await client.call("POST", "/")).body == b"ok"

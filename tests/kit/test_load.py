@@ -7,7 +7,7 @@ from inbox.kit.gauges import Calls, Connections
 from inbox.kit.http import ApiClient, Limits
 from inbox.kit.resilience import Guard, Observation, Policy
 
-from .raw_peer import QUICK, Peer, StartPeer, answers
+from .raw_peer import PATIENT, Peer, StartPeer, answers
 
 
 async def test_a_guard_shows_who_runs_and_who_waits() -> None:
@@ -71,7 +71,7 @@ async def test_a_pool_shows_used_idle_and_wanted_connections(a_peer: StartPeer) 
         await answers(peer, reader, writer)
 
     peer = await a_peer(waits)
-    client = ApiClient("test", peer.url, timeouts=QUICK, limits=Limits(connections=1))
+    client = ApiClient("test", peer.url, timeouts=PATIENT, limits=Limits(connections=1))
     assert client.connections() == Connections(used=0, idle=0, waiting=0, most=1)
     calls = [asyncio.create_task(client.call("GET", "/")) for _ in range(2)]
     async with asyncio.timeout(5):

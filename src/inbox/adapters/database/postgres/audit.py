@@ -10,11 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from inbox.domain.audit import AuditEntry
 from inbox.domain.ids import uuid7
 
+# The time of the line, not of its transaction: who waited for somebody else's change comes behind it.
 _WRITE: Final = text("""
-insert into audit_entries (id, actor_kind, actor_id, action, target, account_id, details)
-select * from unnest(cast(:ids as uuid[]), cast(:actor_kinds as text[]), cast(:actor_ids as uuid[]),
-                     cast(:actions as text[]), cast(:targets as text[]), cast(:account_ids as uuid[]),
-                     cast(:details as jsonb[]))
+insert into audit_entries (id, actor_kind, actor_id, action, target, account_id, details, at)
+select u.*, clock_timestamp()
+from unnest(cast(:ids as uuid[]), cast(:actor_kinds as text[]), cast(:actor_ids as uuid[]),
+            cast(:actions as text[]), cast(:targets as text[]), cast(:account_ids as uuid[]),
+            cast(:details as jsonb[])) u
 """)
 
 
