@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from feed.test_feed import ADA, Heard, Log, Stored, Team, number
+from feed.test_feed import ADA, Busy, Heard, Log, Stored, Team, number
 from inbox.domain.feed import Interest
 from inbox.entrypoints.feed import Feed
 from inbox.entrypoints.listeners import FeedLimits
@@ -24,6 +24,10 @@ class Watched(Log):
     async def end(self) -> LogEnd:
         self.looked.set()
         return await super().end()
+
+
+class Overlapping(Watched, Busy):
+    """The same at a log to which somebody always writes."""
 
 
 @pytest.fixture
@@ -57,13 +61,27 @@ async def test_signals_are_followed_only_while_somebody_listens_or_polls(log: Wa
     feed = resting(log, lambda: now)
     async with feed.running(), asyncio.timeout(15):
         await left_alone(log)
+        log.looked.clear()
         feed.mark()
+        await log.looked.wait()
         await looked_at(log)
         now += 61
         await left_alone(log)
         async with feed.listening(ADA, Interest(), None):
             now += 61
             await looked_at(log)
+            await looked_at(log)  # the first one may have been the look for who came
+
+
+async def test_writers_who_overlap_are_waited_for_only_while_somebody_listens_or_polls() -> None:
+    log = Overlapping()
+    feed = resting(log)
+    async with feed.running(), asyncio.timeout(15):
+        await left_alone(log)
+        async with feed.listening(ADA, Interest(), None) as tap:
+            seen = await number(await tap.take(10))
+            assert seen
+            assert (await number(await tap.take(10)))[0] == seen[-1] + 1
 
 
 async def test_who_comes_after_a_rest_stands_at_the_end_of_the_log_and_misses_nothing(log: Watched) -> None:

@@ -9,13 +9,15 @@ import aiohttp
 import httpx
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from builders import a_conversation
+from builders import LOCK_WAIT, a_conversation, until
 from feed.conftest import OURS, SEES, House, Person, a_person
 from feed.test_page import favor
 from inbox.domain.access import Permission
 from inbox.domain.ids import AccountId, ConversationId
+from inbox.ports.cache import Cache
 
 PATH = "/events/ws"
 
@@ -82,11 +84,12 @@ async def test_a_subscription_names_accounts_and_conversations(
     ],
 )
 async def test_what_nobody_may_know_of_cannot_be_subscribed(
-    sockets: aiohttp.ClientSession, agent: Person, wanted: dict[str, list[str]], reason: str
+    sockets: aiohttp.ClientSession, engine: AsyncEngine, agent: Person, wanted: dict[str, list[str]], reason: str
 ) -> None:
-    async with sockets.ws_connect(PATH, headers=agent.headers) as socket:
-        await socket.send_json({"type": "subscribe", **wanted})
-        assert await closed(socket) == (4404, reason)
+    for person in (agent, await a_person(engine, None, *SEES)):
+        async with sockets.ws_connect(PATH, headers=person.headers) as socket:
+            await socket.send_json({"type": "subscribe", **wanted})
+            assert await closed(socket) == (4404, reason)
 
 
 async def test_a_cursor_that_is_no_good_is_a_reset(
@@ -170,7 +173,7 @@ async def test_who_lost_a_right_since_they_connected_cannot_subscribe_with_it(
         answer = await client.post(f"/admin/users/{agent.id}/status", json={"is_active": False}, headers=admin.headers)
         assert answer.status_code == 200, answer.text
         await socket.send_json({"type": "subscribe", "after": begin})
-        assert await closed(socket) == (4403, "rights_changed")
+        assert await heard(socket) == {"type": "closing", "reason": "rights_changed", "code": 4403}  # nothing before
 
 
 async def test_colleagues_see_who_is_there_until_the_connection_ends(
@@ -188,6 +191,31 @@ async def test_colleagues_see_who_is_there_until_the_connection_ends(
             assert (await heard(theirs))["colleagues"] == []
             seen = await heard(ours, "presence")
             assert (seen["user_id"], seen["state"]) == (str(other.id), "typing")
+        assert (await heard(ours, "presence"))["state"] == "left"
+
+
+async def test_who_could_not_say_again_that_they_are_there_is_shown_until_the_connection_ends(
+    sockets: aiohttp.ClientSession,
+    house: House,
+    engine: AsyncEngine,
+    agent: Person,
+    talk: ConversationId,
+    account: AccountId,
+) -> None:
+    other = await a_person(engine, account, *SEES)
+    there = {"type": "presence", "conversation_id": str(talk), "state": "viewing"}
+    async with sockets.ws_connect(PATH, headers=agent.headers) as ours:
+        await subscribed(ours, presence=True)
+        async with sockets.ws_connect(PATH, headers=other.headers) as theirs:
+            await theirs.send_json(there)
+            assert (await heard(ours, "presence"))["state"] == "viewing"
+            assert (await heard(theirs))["type"] == "colleagues"
+            await (await house.container.get(Cache)).clear()
+            async with engine.begin() as busy:
+                await busy.execute(text("lock table conversations"))
+                await theirs.send_json(there)
+                await until(engine, LOCK_WAIT.replace("select 1", "select pg_cancel_backend(pid)"))
+                assert await heard(theirs) == {"type": "error", "detail": "database_timeout"}
         assert (await heard(ours, "presence"))["state"] == "left"
 
 

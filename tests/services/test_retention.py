@@ -21,12 +21,12 @@ from builders import (
     until,
 )
 from database_fixtures import RecordedSignals
-from inbox.adapters.database.postgres.engine import Limits
-from inbox.adapters.database.postgres.retention import LOOKED_AT
+from inbox.adapters.database.postgres.engine import Limits, autocommit
+from inbox.adapters.database.postgres.retention import LOOKED_AT, PostgresSweeper
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.errors import DatabaseTimeout, DatabaseUnavailable
 from inbox.ports.database import Database
-from inbox.ports.deliveries import Sweep
+from inbox.ports.deliveries import Removed, Sweep
 from inbox.services.retention import STEP, Ages, Retention
 from member_builders import a_local_user
 from postgres.own_engines import an_engine
@@ -200,6 +200,25 @@ async def test_rows_that_somebody_works_on_are_passed_by(database: Database, eng
         await other.execute(text("select 1 from deliveries order by id limit 1 for update"))
         assert await sweep(database) == [("deliveries", 2)]
     assert await sweep(database) == [("deliveries", 1)]
+
+
+async def test_a_delivery_that_is_opened_again_while_a_sweep_looks_at_it_stays(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    await many(engine, 1, days=31)
+    async with an_engine(database_url) as own, autocommit(own).connect() as connection, engine.connect() as other:
+        # It stands before the table of that name: whoever reads it waits, with what was seen of deliveries before.
+        await connection.execute(
+            text("""create temporary view quarantined_items as
+                    select 0::bigint as delivery_id from pg_advisory_xact_lock(1) offset 0""")
+        )
+        await other.execute(text("select pg_advisory_xact_lock(1)"))
+        sweeping = asyncio.create_task(PostgresSweeper(connection).remove(Sweep.DELIVERIES, Ages().deliveries, STEP))
+        await until(engine, LOCK_WAIT)
+        await execute(engine, "update deliveries set state = 'open'")
+        await other.rollback()
+        assert await sweeping == Removed(0, is_over=True)
+    assert await left(engine) == 1
 
 
 async def test_one_process_sweeps_at_a_time(database: Database, engine: AsyncEngine) -> None:

@@ -2,7 +2,7 @@
 
 The feed reads what is final (`EventLog.end`), keeps the newest of it in memory, and tells those whose it is. Listeners
 pull (`taps.py`): who is slow or was away reads from the log itself, so nothing is buffered for anybody. What a signal
-lost is found at the next look, a second later. While nobody listens or polls, signals are not followed at all.
+lost is found at the next look, a second later. While nobody listens or polls, neither signals nor writers are followed.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ _SOON: Final = 0.002
 _LATER: Final = 0.02
 """Seconds between two looks while a writer commits; they double up to this."""
 _RESTS_AFTER: Final = 60.0
-"""Seconds without a listener and without a poll. A resting feed is up to a second behind, until somebody comes."""
+"""Seconds without a listener and without a poll. A resting feed is a look or two behind, until somebody comes."""
 _BEGIN_WITHIN: Final = 5.0
 _READERS: Final = 4
 """Listeners that read the log at the same time, and as many that are shown in: a crowd that comes back must leave
@@ -140,7 +140,7 @@ class Feed:
             await going_on("feed_failed", self._look)
             if not self._is_readable:
                 await asyncio.sleep(self._look_every)  # whatever the hints say: the database is in trouble
-            elif not self._horizon.is_waiting:
+            elif not self._horizon.is_waiting or self._is_resting():  # under load it always waits for somebody
                 await asyncio.sleep(_SOON)  # what is written meanwhile is read together
                 pause = _SOON
                 await self._hinted(self._look_every)
@@ -295,7 +295,7 @@ class Feed:
         return Listening(len(self._listeners), waits)
 
     def mark(self) -> Cursor | None:
-        """Where somebody stands who polls now, at most a second behind; None while the log cannot be read.
+        """Where somebody stands who polls now, at most two seconds behind; None while the log cannot be read.
 
         With the next poll it is where everybody is: who polls keeps the feed from resting.
         """

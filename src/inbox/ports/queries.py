@@ -43,6 +43,10 @@ class Queries(Protocol):
 
     async def account_exists(self, account_id: AccountId) -> bool: ...
 
+    async def existing_accounts(self, account_ids: Collection[AccountId]) -> set[AccountId]:
+        """Those of them that are there, active or not."""
+        ...
+
     async def owner_of_conversation(self, conversation_id: ConversationId) -> Owner | None: ...
 
     async def owners_of(self, conversation_ids: Collection[ConversationId]) -> list[Owner]:

@@ -109,6 +109,15 @@ class Rights:
 
         await self.remembered("account", f"{account_id}:exists", load, ttl=_ACCOUNT_SECONDS)
 
+    async def require_accounts(self, account_ids: Collection[AccountId]) -> None:
+        """One statement for all of them; a single one may be remembered. Raises `AccountNotFound` if one is missing."""
+        if len(account_ids) > 1:
+            if not (await self._database.queries.existing_accounts(account_ids)).issuperset(account_ids):
+                raise AccountNotFound
+            return
+        for account_id in account_ids:
+            await self.require_account(account_id)
+
     async def account_of(self, actor: Actor, conversation_id: ConversationId) -> AccountId:
         """To which account a conversation belongs, which never changes.
 

@@ -175,16 +175,19 @@ class _Talk:
 
     async def _tell(self, present: Present) -> None:
         conversation_id = ConversationId(present.conversation_id)
+        is_new = False
         if present.state is Presence.LEFT:
             self._go(conversation_id)
         elif conversation_id not in self._present and len(self._present) < _MOST_PRESENT:
+            is_new = True
             # Before it is told: the person's other connection may go meanwhile, and must not say that they left.
             self._present.add(conversation_id)
             self._colleagues.come(self._actor.user_id, conversation_id)
         try:
             others = await self._colleagues.tell(self._actor, conversation_id, present.state)
         except InboxError:
-            self._go(conversation_id)
+            if is_new:  # who was shown before is shown still, and says at the end that they left
+                self._go(conversation_id)
             raise
         await self._send({"type": "colleagues", "conversation_id": conversation_id, "colleagues": others})
 

@@ -18,10 +18,9 @@ async def permitted(
     presence: bool = False,
 ) -> Interest:
     """Raises `AccountNotFound` and `ConversationNotFound` for what the caller may not know of; None is all."""
-    for account_id in accounts or ():
-        if not actor.knows(account_id):
-            raise AccountNotFound
-        await rights.require_account(account_id)  # who holds a code everywhere knows also what does not exist
+    if not all(actor.knows(account_id) for account_id in accounts or ()):
+        raise AccountNotFound
+    await rights.require_accounts(accounts or ())  # who holds a code everywhere knows also what does not exist
     await rights.require_conversations(actor, conversations or ())
     return Interest(
         None if accounts is None else frozenset(accounts),

@@ -51,6 +51,7 @@ order by name, id
 """)
 _ACTIVE_IDS: Final = text("select id from whatsapp_accounts where is_active order by id")
 _ACCOUNT_EXISTS: Final = text("select exists (select from whatsapp_accounts where id = :account_id)")
+_EXISTING: Final = text("select id from whatsapp_accounts where id = any(:account_ids)")
 _BY_VERIFY_TOKEN: Final = text("""
 select id from whatsapp_accounts where verify_token_digest = any(:digests) order by id limit 1
 """)
@@ -146,6 +147,9 @@ class PostgresQueries:
     async def account_exists(self, account_id: AccountId) -> bool:
         row = await self._read.row(_ACCOUNT_EXISTS, account_id=account_id)
         return row is not None and bool(row[0])
+
+    async def existing_accounts(self, account_ids: Collection[AccountId]) -> set[AccountId]:
+        return {row.id for row in await self._read.rows(_EXISTING, account_ids=list(account_ids))}
 
     async def owner_of_conversation(self, conversation_id: ConversationId) -> Owner | None:
         row = await self._read.row(_OWNER, id=conversation_id)
