@@ -109,17 +109,27 @@ async def test_a_send_that_does_not_wait_does_not_look_at_its_outcome_either(cli
     assert not any("coalesce(o.state" in statement for statement in statements)
 
 
-async def test_of_a_send_the_caller_the_conversation_and_the_account_are_known_the_second_time(client, engine, account):
+@pytest.mark.parametrize(
+    ("hours", "needed"),
+    [
+        (23, [4, 1]),  # all of the message
+        (1, [6, 3]),  # an attempt, the lock of the conversation, the message
+    ],
+)
+async def test_of_a_send_the_caller_the_conversation_and_the_account_are_known_the_second_time(
+    client, engine, account, hours, needed
+):
     sender = await a_caller(engine, account, Permission.MESSAGES_SEND)
     headers = {**sender, "prefer": "respond-async"}
-    conversation = await a_conversation(engine, account, window_expires_at=datetime.now(UTC) + timedelta(hours=1))
+    closes = datetime.now(UTC) + timedelta(hours=hours)
+    conversation = await a_conversation(engine, account, window_expires_at=closes)
     costs = []
     for _ in range(2):
         with counting() as statements:
             body = {"conversation_id": str(conversation), "content": "Bonjour"}
             assert (await client.post("/messages/send", json=body, headers=headers)).status_code == 202
         costs.append(len(statements))
-    assert costs == [5, 2]  # the lock of the conversation, and all of the message
+    assert costs == needed
 
 
 async def test_a_file_costs_one_statement_as_soon_as_its_account_is_known(client, engine, container, account, viewer):

@@ -159,6 +159,7 @@ METHODS_WITHOUT_ACCOUNT = {
     "Queries.app_secrets",
     "Queries.ping",
     # The account is in the value.
+    "Outbox.post",
     "Messages.queue",
     "Messages.add_failed",
     "Messages.remember",
@@ -191,7 +192,7 @@ METHODS_WITHOUT_ACCOUNT = {
     "Bot.settle",
 }
 
-NAMING = {"account_id", "reach", "actor"}
+NAMING = {"account_id", "account_ids", "reach", "actor"}
 
 
 def methods() -> Iterator[tuple[str, set[str]]]:

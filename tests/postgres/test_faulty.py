@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from builders import a_conversation, a_new_message, an_account, execute
+from event_builders import created
 from inbox.adapters.database.failpoints import POINTS, Action, Failpoints, Rule
 from inbox.adapters.database.faulty import (
     FaultyBot,
@@ -54,6 +55,7 @@ async def play(database: port.Database, account: Channel, conversation: Conversa
         message = a_new_message(account.account_id, conversation)
         async with database.transaction() as tx:
             await tx.messages.queue(message)
+    assert await database.outbox.post(message, created(message)) is None  # the customer has not written
     async with database.transaction() as tx:
         turn = await tx.bot.open_turn(a_turn(account, conversation, message.id))
     assert turn is not None

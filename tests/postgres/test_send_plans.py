@@ -1,10 +1,13 @@
 """What a send asks of the planner: nothing, once a connection has seen its statements."""
 
+from datetime import UTC, datetime, timedelta
+
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from builders import SEALER, a_conversation, execute
+from builders import SEALER, a_conversation, a_new_message, execute
 from database_fixtures import RecordedSignals
+from event_builders import created
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.accounts import Channel
 from inbox.domain.outbound import State
@@ -43,10 +46,14 @@ async def test_the_statements_of_a_send_are_not_planned_again_and_again(
         database = PostgresDatabase(own, intake, SEALER, RecordedSignals())
         async with database.running():
             for _ in range(2 * _CUSTOM_AT_MOST):
-                conversation = await a_conversation(engine, account.account_id)
+                until = datetime.now(UTC) + timedelta(hours=20)
+                conversation = await a_conversation(engine, account.account_id, window_expires_at=until)
+                new = a_new_message(account.account_id, conversation)
+                assert await database.outbox.post(new, created(new))
+                await execute(engine, "delete from outbox where id = :id", id=new.id)
                 head, lane = await on_wire(database, engine, account, conversation)
                 await database.outbox.settle(settled(head, State.ACCEPTED, wamid=f"wamid.{head.id}"), lane)
             plans = await execute(own, "select custom_plans, statement from pg_prepared_statements")
     ours = [row.statement for row in plans if "outbox" in row.statement or "lanes" in row.statement]
-    assert len(ours) >= len({"claim", "heads", "fence", "outcome"})
+    assert len(ours) >= len({"message", "claim", "heads", "fence", "outcome"})
     assert [row.statement for row in plans if row.custom_plans > _CUSTOM_AT_MOST] == []

@@ -216,7 +216,7 @@ async def test_a_repetition_of_what_was_accepted_is_answered_as_before_whatever_
     assert await thread(engine) == [question, sent, answer]
 
 
-async def test_it_costs_one_statement_and_without_it_none(
+async def test_it_costs_a_transaction_with_one_statement_more(
     engine: AsyncEngine, outbound: Outbound, ana: Actor, conversation: ConversationId, question: MessageId
 ) -> None:
     costs = []
@@ -224,7 +224,7 @@ async def test_it_costs_one_statement_and_without_it_none(
         with counting(engine) as statements:
             await send(outbound, ana, conversation, last_seen=seen)
         costs.append(len(statements))
-    assert costs == [4, 5]  # the owner of the conversation, the channel; the lock, the message
+    assert costs == [3, 5]  # the owner of the conversation, the channel; the message, and before it lock and look
 
 
 # --- at the same moment -----------------------------------------------------------------------------------------------

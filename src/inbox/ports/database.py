@@ -12,7 +12,7 @@ from typing import Protocol
 from uuid import UUID
 
 from inbox.domain.audit import AuditEntry
-from inbox.domain.events import Event
+from inbox.domain.events import Event, MessageCreated
 from inbox.domain.ids import AccountId, ConversationId, DeliveryId, MessageId
 from inbox.domain.signals import Signal
 from inbox.domain.work import Lane, WorkKind
@@ -24,7 +24,7 @@ from inbox.ports.local_accounts import LocalAccounts
 from inbox.ports.monitoring import Operations
 from inbox.ports.queries import Queries
 from inbox.ports.receipts import ReadReceipts
-from inbox.ports.records import Applied, Delivery, HeadTaken, InboundBatch, Settlement
+from inbox.ports.records import Applied, Delivery, HeadTaken, InboundBatch, NewMessage, Settlement
 from inbox.ports.repositories import (
     Accounts,
     ApiKeys,
@@ -113,6 +113,15 @@ class Work(Protocol):
 
 class Outbox(Protocol):
     """Messages on their way out."""
+
+    async def post(self, new: NewMessage, created: MessageCreated) -> bool | None:
+        """A usual line of a person or a program, stored, queued and committed without a transaction of the caller.
+
+        True if its turn comes at once, False if its lane waits for something. None if nothing was written: somebody
+        holds the conversation or its lane, its window does not outlast the message, or the account does not have it. A
+        transaction tells which of them it is.
+        """
+        ...
 
     async def take_heads(self, lanes: Sequence[Lane], now: datetime | None = None) -> list[HeadTaken]:
         """Claims the oldest open message of each lane. Expired ones become `expired` and the next one is taken.

@@ -8,13 +8,15 @@ from typing import Final
 import msgspec
 
 from inbox.domain import outgoing
+from inbox.domain.access import Actor, ActorKind
 from inbox.domain.accounts import Channel
 from inbox.domain.content import Content, message_type
 from inbox.domain.conversations import Conversation
 from inbox.domain.errors import InboxError, Invalid, SecretUnreadable, WhatsAppNotConfigured, WindowClosed
 from inbox.domain.events import MessageCreated
 from inbox.domain.failure_texts import explain
-from inbox.domain.ids import MessageId
+from inbox.domain.ids import AccountId, ConversationId, MessageId, uuid7
+from inbox.domain.messages import Author
 from inbox.domain.outbound import PUBLIC, TTL_HUMAN, TTL_TEMPLATE, WINDOW_MARGIN, State
 from inbox.domain.outgoing import Reaction, ReactionRemoval, Sendable
 from inbox.domain.outgoing_template import TemplateMessage
@@ -23,11 +25,51 @@ from inbox.domain.sending_errors import ReactionRefused
 from inbox.domain.signals import WorkWaiting
 from inbox.domain.work import WorkKind
 from inbox.ports.database import Transaction
-from inbox.ports.records import NewMessage
+from inbox.ports.records import IdempotencyKey, NewMessage
 from inbox.services.template_sends import described
 
 REACTS_WITHIN: Final = timedelta(days=30)
 """How old a message may be that somebody reacts to (Meta, reaction messages)."""
+
+
+def draft(
+    actor: Actor,
+    account_id: AccountId,
+    conversation_id: ConversationId,
+    content: Sendable,
+    *,
+    key: str | None,
+    send_at: datetime | None,
+    now: datetime,
+) -> NewMessage:
+    """A message of a person or a program, as long as nobody has looked at its conversation."""
+    return NewMessage(
+        id=MessageId(uuid7()),
+        account_id=account_id,
+        conversation_id=conversation_id,
+        content=content,
+        author=Author.HUMAN,
+        author_id=actor.user_id,
+        at=now,
+        expires_at=now + TTL_HUMAN,
+        client_id=key,
+        by_program=actor.kind is ActorKind.API_KEY,
+        send_at=send_at,
+    )
+
+
+async def known(tx: Transaction, new: NewMessage, reply_to: MessageId | None) -> MessageId | None:
+    """What this request became when it came before; its key is claimed for `new` otherwise."""
+    if new.client_id is None or new.author_id is None:
+        return None
+    key = IdempotencyKey(
+        account_id=new.account_id,
+        caller=new.author_id,
+        call="messages.send",
+        key=new.client_id,
+        request_hash=fingerprint(new, reply_to),
+    )
+    return await tx.messages.remember(key, new.id)
 
 
 async def put(tx: Transaction, conversation: Conversation, new: NewMessage, *, can_send: bool | None = None) -> bool:
@@ -45,16 +87,16 @@ async def put(tx: Transaction, conversation: Conversation, new: NewMessage, *, c
     refusal = _refusal(conversation, new, can_send=can_send)
     is_line = not isinstance(new.content, Reaction | ReactionRemoval)
     if refusal is None and new.send_at is not None:
-        await tx.record(_created(new, State.SCHEDULED))
+        await tx.record(created(new, State.SCHEDULED))
         return await tx.messages.queue(new)
     if refusal is None:
         tx.wake(WorkWaiting(WorkKind.SEND))
-        return await tx.messages.queue(new, _created(new, State.QUEUED) if is_line else None)
+        return await tx.messages.queue(new, created(new, State.QUEUED) if is_line else None)
     code = WindowClosed.graph_code if isinstance(refusal, WindowClosed) else None
     said = explain(refusal.code)
     sentence = said.sentence() if said else str(refusal)
-    created = _created(new, State.FAILED) if is_line else None
-    await tx.messages.add_failed(new, created, reason=refusal.code, error_code=code, error_message=sentence)
+    told = created(new, State.FAILED) if is_line else None
+    await tx.messages.add_failed(new, told, reason=refusal.code, error_code=code, error_message=sentence)
     return False
 
 
@@ -88,6 +130,20 @@ async def is_usable(channel: Awaitable[Channel]) -> bool:
         return False
 
 
+def is_usual(new: NewMessage, reply_to: MessageId | None) -> bool:
+    """Whether nothing but its conversation, and its uploads, has to be looked at before it is queued."""
+    has_looks = isinstance(new.content, TemplateMessage | Reaction | ReactionRemoval)
+    is_bare = new.client_id is None and new.send_at is None and reply_to is None
+    return is_bare and not has_looks
+
+
+def timed(new: NewMessage, conversation: Conversation, now: datetime) -> NewMessage:
+    """As it is written `now`: when it is given up depends on the window. Raises as `planned`."""
+    content, later = new.content, new.send_at
+    until = expiry(conversation, content, now) if later is None else planned(content, later, now)
+    return msgspec.structs.replace(new, at=now, expires_at=until)
+
+
 def expiry(conversation: Conversation, content: Content | Sendable, now: datetime) -> datetime:
     """When a person's message is given up: all but templates with the window, less a margin."""
     if isinstance(content, TemplateMessage):
@@ -97,7 +153,7 @@ def expiry(conversation: Conversation, content: Content | Sendable, now: datetim
     return min(now + TTL_HUMAN, conversation.window_expires_at - WINDOW_MARGIN)
 
 
-def planned(content: Sendable, send_at: datetime, now: datetime) -> datetime:
+def planned(content: Content | Sendable, send_at: datetime, now: datetime) -> datetime:
     """When a message for later is given up: the window is judged at its time.
 
     Raises `Invalid` for a time that is too far ahead. One that is over is no fault of a request that comes again.
@@ -130,7 +186,8 @@ def is_open(conversation: Conversation, content: Content | Sendable, now: dateti
     return isinstance(content, TemplateMessage) or (conversation.is_window_open(now) and until > now)
 
 
-def _created(new: NewMessage, state: State) -> MessageCreated:
+def created(new: NewMessage, state: State) -> MessageCreated:
+    """What front ends are told of it."""
     content = new.content
     return MessageCreated(
         account_id=new.account_id,

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from inbox.domain.access import Actor, ActorKind, Permission
+from inbox.domain.access import Actor, Permission
 from inbox.domain.clock import Clock
 from inbox.domain.conversations import Conversation
 from inbox.domain.errors import (
@@ -22,8 +22,7 @@ from inbox.domain.errors import (
     MessageNotFound,
 )
 from inbox.domain.graph_errors import sentence
-from inbox.domain.ids import AccountId, ConversationId, MessageId, uuid7
-from inbox.domain.messages import Author
+from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.domain.outbound import UNCONFIRMED_AFTER, UNCONFIRMED_AFTER_CODE, OpId, State
 from inbox.domain.outgoing import Sendable
 from inbox.domain.pacing import pair_wait
@@ -41,9 +40,9 @@ from inbox.domain.work import Lane, back_off
 from inbox.ports.database import Database, Transaction
 from inbox.ports.events import Events
 from inbox.ports.messaging import Sender
-from inbox.ports.records import IdempotencyKey, NewMessage, Outgoing, Settlement
+from inbox.ports.records import NewMessage, Outgoing, Settlement
 from inbox.ports.views import Outcome
-from inbox.services.accepting import addressed, expiry, fingerprint, is_usable, planned, put
+from inbox.services.accepting import addressed, created, draft, is_usable, is_usual, known, put, timed
 from inbox.services.attaching import attach
 from inbox.services.handing_over import FileNotTaken, HandingOver
 from inbox.services.rights import Rights
@@ -110,26 +109,18 @@ class Outbound:
         account_id = await self._rights.account_of(actor, conversation_id)
         actor.require(Permission.MESSAGES_SEND, account_id, ConversationNotFound)
         can_send = await is_usable(self._rights.channel(account_id))
+        new = draft(actor, account_id, conversation_id, content, key=key, send_at=send_at, now=self._now())
+        has_uploads = next(uses(content), None) is not None
+        if can_send and last_seen is None and not has_uploads and is_usual(new, reply_to):
+            is_prompt = await self._database.outbox.post(new, created(new, State.QUEUED))
+            if is_prompt is not None:
+                return Accepted(account_id, new.id, is_prompt=is_prompt)
         async with self._database.transaction() as tx:
-            is_last = next(uses(content), None) is None  # uploads are locked afterwards
-            conversation = await tx.conversations.lock(account_id, conversation_id, to_send_last=is_last)
-            now = self._now()
-            until = expiry(conversation, content, now) if send_at is None else planned(content, send_at, now)
-            new = NewMessage(
-                id=MessageId(uuid7()),
-                account_id=account_id,
-                conversation_id=conversation_id,
-                content=content,
-                author=Author.HUMAN,
-                author_id=actor.user_id,
-                at=now,
-                expires_at=until,
-                client_id=key,
-                by_program=actor.kind is ActorKind.API_KEY,
-                send_at=send_at,
-            )
-            if (known := await _known(tx, new, reply_to)) is not None:
-                return Accepted(account_id, known, is_prompt=False)
+            # Uploads are locked after the conversation, and before its lane.
+            conversation = await tx.conversations.lock(account_id, conversation_id, to_send_last=not has_uploads)
+            new = timed(new, conversation, self._now())
+            if (earlier := await known(tx, new, reply_to)) is not None:
+                return Accepted(account_id, earlier, is_prompt=False)
             if last_seen is not None:
                 may_read = actor.may(Permission.MESSAGES_VIEW, account_id)
                 new = await behind_all(tx, new, last_seen, may_read=may_read)
@@ -245,20 +236,6 @@ class Outbound:
     async def _give_back(self, outgoing: Outgoing, lane: Lane, wait: timedelta) -> State:
         await _written(lambda: self._database.outbox.release(outgoing.id, outgoing.token, lane, wait))
         return State.QUEUED
-
-
-async def _known(tx: Transaction, new: NewMessage, reply_to: MessageId | None) -> MessageId | None:
-    """What this request became when it came before; its key is claimed for `new` otherwise."""
-    if new.client_id is None or new.author_id is None:
-        return None
-    key = IdempotencyKey(
-        account_id=new.account_id,
-        caller=new.author_id,
-        call="messages.send",
-        key=new.client_id,
-        request_hash=fingerprint(new, reply_to),
-    )
-    return await tx.messages.remember(key, new.id)
 
 
 def _accepted(settled: MessageSettled) -> Outcome:

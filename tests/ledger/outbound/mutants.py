@@ -89,6 +89,7 @@ class AnswersFirst(AroundDatabase):
 
     def __init__(self, inner: Any) -> None:  # noqa: ANN401 - any database
         super().__init__(inner)
+        self.outbox = _LeavesToTransactions(inner.outbox)
         self.queries = _Believes(inner.queries)
         self._later: set[asyncio.Task[None]] = set()
 
@@ -118,6 +119,13 @@ class AnswersFirst(AroundDatabase):
         async with self._inner.transaction(within=within + _COMMITS_AFTER) as tx:
             begun.set_result(tx)
             await asyncio.sleep(await ended)
+
+
+class _LeavesToTransactions(Around):
+    """All that is queued goes through a transaction, whose commit can be put off."""
+
+    async def post(self, *_: object) -> None:
+        return None
 
 
 class _Noticing(Around):

@@ -24,6 +24,7 @@ POINTS: Final = tuple(
         "work.extend",
         "work.finish",
         "work.retry",
+        "outbox.post",
         "outbox.take_heads",
         "outbox.to_wire",
         "outbox.settle",

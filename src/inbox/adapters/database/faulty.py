@@ -189,6 +189,9 @@ class FaultyBot:
     async def undelivered(self, turn: BotTurn, reason: str) -> bool:
         return await self._inner.undelivered(turn, reason)
 
+    async def is_loss_told(self, account_id: AccountId, conversation_id: ConversationId, *, since: datetime) -> bool:
+        return await self._inner.is_loss_told(account_id, conversation_id, since=since)
+
     async def unsummarised(
         self,
         account_id: AccountId,
@@ -291,6 +294,12 @@ class FaultyOutbox:
     def __init__(self, inner: Outbox, failpoints: Failpoints) -> None:
         self._inner = inner
         self._failpoints = failpoints
+
+    async def post(self, new: NewMessage, created: MessageCreated) -> bool | None:
+        await self._failpoints.hit("outbox.post:before")
+        is_prompt = await self._inner.post(new, created)
+        await self._failpoints.hit("outbox.post:after")
+        return is_prompt
 
     async def take_heads(self, lanes: Sequence[Lane], now: datetime | None = None) -> list[HeadTaken]:
         await self._failpoints.hit("outbox.take_heads:before")

@@ -17,7 +17,7 @@ from inbox.domain.errors import ConversationNotFound, IdempotencyKeyReused
 from inbox.domain.events import Cause, ConversationUpdated, Event, MessageCreated, kind_of
 from inbox.domain.ids import AccountId, ConversationId, MessageId, UserId
 from inbox.domain.messages import Author, Status
-from inbox.domain.outbound import Step
+from inbox.domain.outbound import WINDOW_MARGIN, Step
 from inbox.domain.outgoing import Sendable
 from inbox.domain.outgoing_files import Document, File
 from inbox.domain.scheduling import MOST_WAITING
@@ -26,15 +26,17 @@ from inbox.domain.signals import LogGrew, Signal
 from inbox.kit import tracing
 from inbox.ports.records import History, IdempotencyKey, NewMessage, Target, Unseen
 
-# Whoever adds a message has locked its conversation before: `created_at` follows the order of commits, as the history
-# needs it. `now()` would be the start of the transaction, before it waited for the lock. All of it is one statement:
-# each one more would cost a send as much again. A part of a turn that is there already changes nothing.
-_MESSAGE: Final = """
+# A part of a turn that is there already changes nothing.
+_OWNER: Final = """
 with owner as (
   select id, account_id,
          not exists (select from outbox where turn_id = cast(:turn_id as uuid) and part = cast(:part as int)) as is_new
   from conversations where id = :conversation_id and account_id = :account_id
-), line as (
+)"""
+# Whoever adds a message has locked its conversation before: `created_at` follows the order of commits, as the history
+# needs it. `now()` would be the start of the transaction, before it waited for the lock. All of it is one statement:
+# each one more would cost a send as much again.
+_ADDED: Final = """, line as (
   update conversations c
   set updated_at = greatest(c.updated_at, cast(:at as timestamptz)), epoch = c.epoch + cast(:takes_over as int),
       bot_last_reply_at = greatest(c.bot_last_reply_at, case when :by_bot then cast(:at as timestamptz) end)
@@ -49,7 +51,7 @@ with owner as (
          cast(:message_type as text), cast(:media_id as text), cast(:media_mime_type as text),
          cast(:media_filename as text), cast(:author as text), cast(:author_id as uuid), cast(:client_id as text),
          cast(:status as text), cast(:at as timestamptz), cast(:failed_at as timestamptz), cast(:error_code as int),
-         cast(:error_message as text), cast(:reply_to_wamid as text), statement_timestamp()
+         cast(:error_message as text), cast(:reply_to_wamid as text), clock_timestamp()
   from owner where is_new
   returning id, account_id, conversation_id
 )"""
@@ -69,7 +71,7 @@ _DONE: Final = "select exists (select from owner) as is_stored, exists (select f
 # One statement, in the lock order of the house. The outbox row joins the lane, so its serial is drawn under the lane's
 # lock: serials of a conversation follow the order of commits. A lane has the rank of the most urgent message that waits
 # in it, and opens no sooner than the limit of its pair allows.
-_WORK: Final = f"""{_MESSAGE}, lane as (
+_QUEUED: Final = f"""{_ADDED}, lane as (
   insert into lanes (kind, key, account_id, priority)
   select 'send', conversation_id::text, account_id, cast(:priority as smallint) from message
   on conflict (kind, key) do update
@@ -88,11 +90,27 @@ _WORK: Final = f"""{_MESSAGE}, lane as (
 )"""  # noqa: S608 - constants of ours
 _IS_POSTPONED: Final = "(select is_postponed from lane) as is_postponed"
 
-_QUEUE: Final = text(f"{_WORK} {_DONE}, {_IS_POSTPONED}")
-_QUEUE_AND_TELL: Final = text(f"{_WORK}{_TOLD} {_DONE}, {_IS_POSTPONED}")
+_QUEUE: Final = text(f"{_OWNER}{_QUEUED} {_DONE}, {_IS_POSTPONED}")
+_QUEUE_AND_TELL: Final = text(f"{_OWNER}{_QUEUED}{_TOLD} {_DONE}, {_IS_POSTPONED}")
+
+QUEUE_IF_FREE: Final = text(f"""
+with held as materialized (
+  select id, account_id from conversations
+  where id = :conversation_id and account_id = :account_id
+    and window_expires_at >= cast(:expires_at as timestamptz) + cast(:margin as interval)
+  for update skip locked
+), free as materialized (
+  select key from lanes where kind = 'send' and key = (select id::text from held) for update skip locked
+), owner as (
+  select id, account_id, true as is_new from held
+  where exists (select from free) or not exists (select from lanes where kind = 'send' and key = held.id::text)
+){_QUEUED}{_TOLD} {_DONE}, {_IS_POSTPONED}
+""").bindparams(margin=WINDOW_MARGIN)  # noqa: S608 - constants of ours
+"""All of a usual send, as a transaction of its own (`PostgresOutbox.post`): it holds what it changes and waits for
+nobody."""
 
 # No lane knows of it before its time comes: `scheduled.py` does what is left out here.
-_SCHEDULE: Final = text(f"""{_MESSAGE}, work as (
+_SCHEDULE: Final = text(f"""{_OWNER}{_ADDED}, work as (
   insert into outbox (id, account_id, conversation_id, state, expires_at, traceparent, send_at, priority)
   select id, account_id, conversation_id, 'scheduled', cast(:expires_at as timestamptz), cast(:traceparent as text),
          cast(:send_at as timestamptz), cast(:priority as smallint)
@@ -106,7 +124,7 @@ select count(*) from outbox
 where conversation_id = :conversation_id and account_id = :account_id and state = 'scheduled'
 """)
 
-_ADD_FAILED: Final = text(f"""{_MESSAGE}, work as (
+_ADD_FAILED: Final = text(f"""{_OWNER}{_ADDED}, work as (
   insert into outbox (id, account_id, conversation_id, state, reason, expires_at, epoch, turn_id, part)
   select id, account_id, conversation_id, 'failed', cast(:reason as text), cast(:expires_at as timestamptz),
          cast(:epoch as bigint), cast(:turn_id as uuid), cast(:part as int)
@@ -184,21 +202,12 @@ class PostgresMessages:
         self._ready = ready
 
     async def queue(self, new: NewMessage, created: MessageCreated | None = None) -> bool:
-        rank = pacing.priority(new.author, by_program=new.by_program)
-        values = {
-            "status": Status.PENDING.value,
-            "failed_at": None,
-            "error_code": None,
-            "error_message": None,
-            "traceparent": tracing.current(),
-            "priority": rank.value,
-            "takes_over": int(created is not None and new.author is Author.HUMAN and not new.by_program),
-        }
+        values = queued(new, created)
         if new.send_at is not None:
             await self._schedule(new, {**values, "send_at": new.send_at})
             return False
         is_told = created is not None and new.conversation_id in self._ready
-        row = await self._store(_QUEUE_AND_TELL if is_told else _QUEUE, new, created, values)
+        row = await self._store(_QUEUE_AND_TELL if is_told else _QUEUE, new, values)
         if is_told:
             self._wake(LogGrew())
         else:
@@ -215,6 +224,7 @@ class PostgresMessages:
         error_message: str,
     ) -> None:
         values = {
+            **_values(new, created),
             "status": Status.FAILED.value,
             "failed_at": new.at,
             "error_code": error_code,
@@ -222,7 +232,7 @@ class PostgresMessages:
             "reason": reason,
             "takes_over": 0,
         }
-        row = await self._store(_ADD_FAILED, new, created, values)
+        row = await self._store(_ADD_FAILED, new, values)
         self._tell(created, is_new=row.is_new)
 
     async def remember(self, key: IdempotencyKey, message_id: MessageId) -> MessageId | None:
@@ -284,21 +294,10 @@ class PostgresMessages:
         scope = {"account_id": new.account_id, "conversation_id": new.conversation_id}
         if (await self._connection.execute(_COUNT_SCHEDULED, scope)).scalar_one() >= MOST_WAITING:
             raise TooManyScheduled
-        await self._store(_SCHEDULE, new, None, values)
+        await self._store(_SCHEDULE, new, values)
 
-    async def _store(
-        self, statement: TextClause, new: NewMessage, created: MessageCreated | None, values: dict[str, Any]
-    ) -> Row[Any]:
-        moved = _moved(new)
-        told = {
-            "is_line": created is not None,
-            "by_bot": new.author is Author.BOT,
-            "event": created and kind_of(created),
-            "event_body": created and event_log.body(created),
-            "line_event": kind_of(moved),
-            "line_body": event_log.body(moved),
-        }
-        row = (await self._connection.execute(statement, {**_values(new), **told, **values})).one()
+    async def _store(self, statement: TextClause, new: NewMessage, values: dict[str, Any]) -> Row[Any]:
+        row = (await self._connection.execute(statement, values)).one()
         if not row.is_stored:
             raise ConversationNotFound
         if not row.is_new:
@@ -316,9 +315,24 @@ def _moved(line: NewMessage | MessageCreated) -> ConversationUpdated:
     return ConversationUpdated(account_id=line.account_id, conversation_id=line.conversation_id, cause=Cause.MESSAGE)
 
 
-def _values(new: NewMessage) -> dict[str, Any]:
+def queued(new: NewMessage, created: MessageCreated | None) -> dict[str, Any]:
+    """What the statements are given that queue a message."""
+    return {
+        **_values(new, created),
+        "status": Status.PENDING.value,
+        "failed_at": None,
+        "error_code": None,
+        "error_message": None,
+        "traceparent": tracing.current(),
+        "priority": pacing.priority(new.author, by_program=new.by_program).value,
+        "takes_over": int(created is not None and new.author is Author.HUMAN and not new.by_program),
+    }
+
+
+def _values(new: NewMessage, created: MessageCreated | None) -> dict[str, Any]:
     content = new.content
     file = content if isinstance(content, File | Media) else None
+    moved = _moved(new)
     return {
         "id": new.id,
         "account_id": new.account_id,
@@ -338,6 +352,12 @@ def _values(new: NewMessage) -> dict[str, Any]:
         "epoch": new.epoch,
         "turn_id": new.turn_id,
         "part": new.part,
+        "is_line": created is not None,
+        "by_bot": new.author is Author.BOT,
+        "event": created and kind_of(created),
+        "event_body": created and event_log.body(created),
+        "line_event": kind_of(moved),
+        "line_body": event_log.body(moved),
     }
 
 

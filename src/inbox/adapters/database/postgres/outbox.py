@@ -11,20 +11,23 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from inbox.adapters.database.postgres import event_log, statuses, undelivered, windows
 from inbox.adapters.database.postgres.absences import Absences
+from inbox.adapters.database.postgres.direct import Direct
 from inbox.adapters.database.postgres.engine import autocommit, database_errors, repeated
+from inbox.adapters.database.postgres.messages import QUEUE_IF_FREE, queued
 from inbox.adapters.database.postgres.outbox_fences import Fences
 from inbox.adapters.database.postgres.outbox_heads import Heads
 from inbox.adapters.database.postgres.outbox_outcomes import Outcomes
 from inbox.adapters.database.postgres.scheduled import Scheduled
 from inbox.adapters.database.postgres.times import timed
 from inbox.domain.errors import InboxError
+from inbox.domain.events import MessageCreated
 from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.domain.outbound import REAP_AFTER, UNCONFIRMED_AFTER, State, Step, after
-from inbox.domain.signals import MessageSettled
-from inbox.domain.work import Lane
+from inbox.domain.signals import LogGrew, MessageSettled, WorkWaiting
+from inbox.domain.work import Lane, WorkKind
 from inbox.kit.sealing import Sealer
 from inbox.ports.events import Events
-from inbox.ports.records import HeadTaken, Settlement
+from inbox.ports.records import HeadTaken, NewMessage, Settlement
 
 _GIVEN_BACK: Final = [state.value for state in State if after(state, Step.NOTHING_SENT) is State.QUEUED]
 
@@ -106,6 +109,7 @@ class PostgresOutbox:
     def __init__(self, engine: AsyncEngine, sealer: Sealer, events: Events) -> None:
         self._engine = engine
         self._autocommit = autocommit(engine)
+        self._direct = Direct(engine)
         self._events = events
         self._heads = Heads(engine, sealer, events)
         self._fences = Fences(engine)
@@ -122,6 +126,13 @@ class PostgresOutbox:
         self._absences = Absences(self._engine, self._events) if auto_resend else None
         async with self._outcomes.running(), self._fences.running():
             yield
+
+    async def post(self, new: NewMessage, created: MessageCreated) -> bool | None:
+        (row,) = await self._direct.rows(QUEUE_IF_FREE, queued(new, created), committing=True)
+        if not row.is_stored:
+            return None
+        self._events.publish(WorkWaiting(WorkKind.SEND), LogGrew())
+        return not row.is_postponed
 
     async def take_heads(self, lanes: Sequence[Lane], now: datetime | None = None) -> list[HeadTaken]:
         return await self._heads.take(lanes, now)
