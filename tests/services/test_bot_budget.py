@@ -8,8 +8,10 @@ from uuid import UUID
 import msgspec
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from builders import an_account, execute
+from inbox.adapters.llm.answering import Answering, Ask, Defaults, Ending, Said
 from inbox.adapters.llm.fake import FakeAssistant
 from inbox.adapters.media.memory import MemoryMediaStore
 from inbox.domain.bot_profile import Behaviour, Budget
@@ -24,6 +26,7 @@ from inbox.domain.upstream_errors import (
     ModelTimeout,
     ModelUnavailable,
 )
+from inbox.kit.resilience import Guard, Policy
 from inbox.ports.bot import Charge, Reservation
 from inbox.ports.database import Database
 from inbox.ports.llm import Answer, Meter, Prompt
@@ -213,6 +216,36 @@ async def test_a_budget_that_cannot_be_put_right_keeps_no_answer_back(scene: Sce
     await scene.customer_writes("Bonjour")
     assert await scene.bot(database=Odd(scene.database, "settle")).work(await scene.lane()) == "answered"
     assert (await spent(scene.engine, scene.conversation))[1] > 2_048
+
+
+class Reached(FakeAssistant):
+    """At the second try, of another model: there is no connection for the first one."""
+
+    async def complete(self, prompt: Prompt, *, schema: type[T], meter: Meter | None = None) -> Answer[T]:
+        async def once(ask: Ask) -> Said:
+            if ask.model == "m":
+                raise unheard()
+            text = msgspec.json.encode(a_decision()).decode()
+            return Said(text=text, model=ask.model, ending=Ending.WHOLE, usage=Usage(input=70, output=30))
+
+        guard = Guard("model", Policy(total=5.0, attempt=5.0, attempts=2, wait_initial=0.001, wait_max=0.001))
+        return await Answering(guard, Defaults(model="m", fallback_model="n")).answer(prompt, schema, once, meter)
+
+
+async def test_each_of_several_tries_is_put_right(scene: Scene) -> None:
+    scene.assistant = Reached()
+    assert await scene.turn_after("Bonjour") == "answered"
+    assert (await spent(scene.engine, scene.conversation))[:2] == (1, 100)
+
+
+async def test_a_try_that_cannot_be_put_right_keeps_no_other_back_and_each_is_told(scene: Scene) -> None:
+    scene.assistant = Reached()
+    await scene.customer_writes("Bonjour")
+    with capture_logs() as logs:
+        assert await scene.bot(database=Odd(scene.database, "settle")).work(await scene.lane()) == "answered"
+    assert [one["event"] for one in logs].count("try_stays_counted_as_estimated") == 2
+    turns, tokens, _ = await spent(scene.engine, scene.conversation)
+    assert (turns, tokens > 4_096) == (2, True)
 
 
 async def test_a_budget_that_cannot_be_asked_is_no_fault_of_the_model(scene: Scene) -> None:

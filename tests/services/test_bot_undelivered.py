@@ -1,5 +1,8 @@
 """An answer that the customer never got: a person goes on, and sees why."""
 
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextvars import Context
 from datetime import timedelta
 from typing import Any
 
@@ -8,12 +11,13 @@ import pytest
 from builders import a_client_number, a_status, execute
 from inbox.adapters.messaging.fake import FakeSender
 from inbox.domain.bot import FALLBACK
+from inbox.domain.content import Content
 from inbox.domain.messages import Author
 from inbox.domain.upstream_errors import NothingSent, Refused
 from inbox.domain.work import WorkKind
 from inbox.ports.messaging import Accepted, Fence
 from inbox.ports.records import InboundBatch
-from services.bot_scene import Scene, a_decision
+from services.bot_scene import PHOTO, Scene, a_decision
 from services.scenes import events_of, is_done, lose_lease
 
 ANSWER = "Oui, nous en avons."
@@ -32,14 +36,26 @@ async def expires(scene: Scene) -> None:
     await scene.database.outbox.reap()
 
 
+async def is_lost(scene: Scene, backup: str, said: Content | str = "Avez-vous des cerises ?") -> None:
+    """What the bot says to that."""
+    assert await scene.turn_after(said) == "answered"
+    await expires(scene)
+    assert await scene.turn(backup_number=backup) == "undelivered"
+
+
 async def alerts(scene: Scene) -> int:
     return len(await execute(scene.engine, "select 1 from messages where author = :system", system=Author.SYSTEM))
 
 
-async def whatsapp_says_failed(scene: Scene, wamid: str) -> None:
+async def whatsapp_says_failed(
+    scene: Scene, wamid: str, meanwhile: Callable[[], Coroutine[None, None, None]] | None = None
+) -> None:
+    """What happens `meanwhile` is committed before that is, and by somebody who does not see it."""
     failed = a_status(scene.account.phone_number_id, wamid, "failed", error_code=131026)
     async with scene.database.transaction() as tx:
         await tx.apply(InboundBatch(statuses=[failed], quiet_for=timedelta()))
+        if meanwhile is not None:
+            await asyncio.create_task(meanwhile(), context=Context())
 
 
 async def test_who_waits_for_an_answer_that_could_not_be_sent_in_time_gets_a_person(scene: Scene) -> None:
@@ -91,17 +107,33 @@ async def test_and_who_waits_for_one_of_which_whatsapp_says_later_that_it_failed
 
 
 async def test_of_a_customer_whom_nothing_reaches_people_are_alerted_once_an_hour(scene: Scene) -> None:
+    backup, told = a_client_number(), []
+    scene.assistant.then(*(a_decision(reply=f"Oui {n}.") for n in range(3)))
+    for _ in range(4):
+        await is_lost(scene, backup)
+        told.append(await alerts(scene))
+        scene.clock.forward(minutes=50)
+    assert told == [1, 1, 2, 2]
+    assert len(await events_of(scene.engine, "bot.handed_over")) == 4
+
+
+async def test_what_is_lost_after_a_person_wrote_is_news(scene: Scene) -> None:
     backup = a_client_number()
-    scene.assistant.then(*(a_decision(reply=f"Oui {n}.") for n in range(2)))
-    for hours, expected in ((0, 1), (0, 1), (2, 2)):
-        await execute(
-            scene.engine, "update outbox set updated_at = now() - cast(:ago as interval)", ago=timedelta(hours=hours)
-        )
-        assert await scene.turn_after("Avez-vous des cerises ?") == "answered"
-        await expires(scene)
-        assert await scene.turn(backup_number=backup) == "undelivered"
-        assert await alerts(scene) == expected
-    assert len(await events_of(scene.engine, "bot.handed_over")) == 3
+    scene.assistant.then(a_decision(reply="Oui, un kilo."))
+    await is_lost(scene, backup)
+    await scene.person_answers("Je m'en occupe.")
+    await scene.delivers(FakeSender())
+    await is_lost(scene, backup)
+    assert await alerts(scene) == 2
+
+
+async def test_so_is_what_follows_a_loss_of_which_nobody_was_alerted(scene: Scene) -> None:
+    await execute(scene.engine, "update conversations set handed_over_at = now(), handover_reason = 'too_old'")
+    backup = a_client_number()
+    await is_lost(scene, backup, PHOTO)
+    assert await alerts(scene) == 0
+    await is_lost(scene, backup)
+    assert await alerts(scene) == 1
 
 
 async def test_the_alert_says_what_the_customer_wrote_and_not_what_a_program_sent_them(scene: Scene) -> None:
@@ -223,6 +255,28 @@ async def test_so_is_one_of_which_whatsapp_says_afterwards_that_it_failed_unless
     assert await scene.turn() == outcome
     assert await scene.said() == [ANSWER, "Oui, un kilo." if not waited else FALLBACK]
     assert (await scene.row()).handover_reason == (None if not waited else "too_old")
+
+
+async def test_so_is_one_that_fails_while_somebody_switches_the_bot_on_who_takes_it_for_given(scene: Scene) -> None:
+    scene.assistant.then(a_decision(reply="Oui, un kilo."))
+    await scene.turn_after("Avez-vous des cerises ?")
+    sender = FakeSender()
+    await scene.delivers(sender)
+    await scene.person_switches(enabled=False)
+    await whatsapp_says_failed(scene, sender.sent[0].wamid, lambda: scene.person_switches(enabled=True))
+    assert await scene.turn() == "answered"
+    assert await scene.said() == [ANSWER, "Oui, un kilo."]
+
+
+async def test_none_is_given_while_the_bot_is_off(scene: Scene) -> None:
+    await scene.turn_after("Avez-vous des cerises ?")
+    sender = FakeSender()
+    await scene.delivers(sender)
+    await scene.person_switches(enabled=False)
+    await whatsapp_says_failed(scene, sender.sent[0].wamid)
+    assert await scene.turn() == "nothing_to_say"
+    assert (await is_done(scene.database, WorkKind.TURN), await scene.said()) == (True, [ANSWER])
+    assert (await scene.row()).handed_over_at is None
 
 
 async def test_what_waited_too_long_is_theirs_who_switches_the_bot_on(scene: Scene) -> None:

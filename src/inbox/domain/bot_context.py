@@ -23,7 +23,8 @@ _TOKENS_PER_SECOND: Final = 32
 _BYTES_PER_SECOND: Final = 1_000
 """Of sound at the least: voice notes have twice as many. How long a recording is says its file, if one believes it."""
 _LONGEST_SECONDS: Final = 600
-"""So much of a recording is reserved for: other kinds of sound have up to twenty times as many bytes."""
+"""So much of a recording is reserved for: other kinds of sound have up to twenty times as many bytes, and a song of
+three minutes must not shut others out for a day. What a longer one takes beyond that is counted afterwards."""
 _MOST_OF_HISTORY: Final = 1_200
 """Tokens that a file takes away from the messages before it: a long recording must not push them all out."""
 

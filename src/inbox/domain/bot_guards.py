@@ -1,9 +1,10 @@
 """What may leave: deterministic checks of a text that a model wrote, before a customer gets it.
 
 They assume that the model obeys whoever spoke last. What they cannot see, and what nothing here relies on: a secret in
-other words, a translation, an address that is spelled out; a number in pieces which ", ", " // ", "'" or "&" divide, as
-they divide other figures, and one that is by itself a list (45 46 47 48 49), or hours and days. The prompt holds one
-conversation and no secret, so there is nothing of others to leak.
+other words, a translation, an address that is spelled out; a number in pieces which a sign divides that divides other
+figures as well (", ", " // ", ";", "'", "&" and their like, and "/", ":" and "," in one that begins with neither + nor
+0: 703/901/478 looks like 128/256/512), and one that is by itself a list (45 46 47 48 49), or hours and days. The prompt
+holds one conversation and no secret, so there is nothing of others to leak.
 """
 
 import base64

@@ -162,6 +162,10 @@ class Bot(Protocol):
         """The answer of this turn did not get to the customer: a person has to go on. False if that is known."""
         ...
 
+    async def is_loss_told(self, account_id: AccountId, conversation_id: ConversationId, *, since: datetime) -> bool:
+        """True if after `since` people were alerted of an answer that did not get to this customer."""
+        ...
+
     async def unsummarised(
         self,
         account_id: AccountId,

@@ -128,7 +128,7 @@ class Meter(Protocol):
         ...
 
     async def ends(self) -> None:
-        """After the last try. What it raises says that the try stays counted as it was begun."""
+        """After each try. What it raises says that the try stays counted as it was begun."""
         ...
 
 

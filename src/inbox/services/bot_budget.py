@@ -104,7 +104,6 @@ class _Purse:
         self._used: Charge | None = None
 
     async def begins(self, model: str, output_tokens: int) -> None:
-        await self.ends()
         most = Usage(input=self._tokens, output=max(output_tokens, _LEAST_OUTPUT))
         self._call = await self._spending.reserve(self._spender, self._charge(most, model))
         if self._begins is not None:
@@ -119,7 +118,7 @@ class _Purse:
         self._used = _NOTHING
 
     async def ends(self) -> None:
-        """Puts the try before right, if anything is known of it."""
+        """Puts the try right, if anything is known of it: once, for a second time would take off as much again."""
         call, used, self._call, self._used = self._call, self._used, None, None
         if call is not None and used is not None:
             await self._spending.settle(call, used)

@@ -1,7 +1,7 @@
 """A turn steps back: the conversation shows why, and whoever is on call is told."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -23,12 +23,14 @@ from inbox.ports.database import Database, Transaction
 from inbox.ports.records import BotTurn, History, NewMessage
 from inbox.services.accepting import put
 from inbox.services.bot_settings import BotSettings
-from inbox.services.bot_talk import past_of, was_undelivered
+from inbox.services.bot_talk import past_of
 from inbox.services.template_sends import described
 
 _MAX_QUOTE = 500
 _LATE = frozenset({HandoverReason.TOO_OLD, HandoverReason.UNDELIVERED})
 """Reasons that may come up when the window has long been closed."""
+_TOLD = timedelta(hours=1)
+"""So long nobody is alerted again because answers do not get to the same customer."""
 _LATER = 2
 """The part of a turn that is said after its answer was lost; the alert is part 1."""
 
@@ -76,8 +78,9 @@ class Stepping:
             verdict = handed_over(HandoverReason.UNDELIVERED, lost.reason, SENTENCES[lost.profile.behaviour.language])
             if not lost.is_last:
                 verdict = msgspec.structs.replace(verdict, reply=None)
-            if was_undelivered(past, turn.id, self._now()):
-                backups = []  # nothing gets to this customer, and that was told
+            since = _told_since(past.history, self._now())
+            if await tx.bot.is_loss_told(turn.account_id, turn.conversation_id, since=since):
+                backups = []  # nothing gets to this customer, and somebody is on it
             await self.hand_over(tx, turn, conversation, verdict, past.history, backups, part=_LATER)
 
     async def hand_over(
@@ -190,6 +193,12 @@ async def say(
         part=part,
     )
     return await put(tx, conversation, message)
+
+
+def _told_since(history: Sequence[History], now: datetime) -> datetime:
+    """An alert that is not older is enough. A person who wrote after it has seen to it: what is lost then is news."""
+    persons = (m.at for m in history if not m.is_inbound and m.author != Author.BOT and not m.by_program)
+    return max([now - _TOLD, *persons])
 
 
 def _is_fallback(message: History) -> bool:

@@ -10,8 +10,8 @@ from inbox.domain.bot import TURN_AGE_SECONDS, Mode, wakes_bot
 from inbox.domain.bot_context import MOST_MESSAGES
 from inbox.domain.bot_verdict import FINAL
 from inbox.domain.content import is_readable
-from inbox.domain.conversations import Conversation, HandoverReason
-from inbox.domain.ids import AccountId, ConversationId, TurnId
+from inbox.domain.conversations import Conversation
+from inbox.domain.ids import AccountId, ConversationId
 from inbox.domain.messages import Author
 from inbox.domain.outbound import State
 from inbox.ports.bot import PastTurn
@@ -26,8 +26,6 @@ _NOT_GONE: Final = _LOST | {State.QUEUED, State.CLAIMED, State.CANCELLED}
 _YOUNG: Final = timedelta(seconds=TURN_AGE_SECONDS)
 _STALE: Final = timedelta(days=1)
 """An answer that was lost longer ago is no news: people have seen that it failed."""
-_TOLD: Final = timedelta(hours=1)
-"""So long nobody is alerted again because answers do not get to the same customer."""
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,17 +79,6 @@ def undelivered(past: Past, now: datetime) -> PastTurn | None:
     if last is None or last.state != "answered" or last.epoch != past.epoch or last.answer_state not in _LOST:
         return None
     return last if last.answer_since is not None and now - last.answer_since < _STALE else None
-
-
-def was_undelivered(past: Past, turn_id: TurnId, now: datetime) -> bool:
-    """True if the answer before that of this turn was lost as well, not long ago, and people were told."""
-    places = {message.id: place for place, message in enumerate(past.history)}
-    this = next((places.get(turn.message_id, 0) for turn in past.turns if turn.id == turn_id), 0)
-    before = [turn for turn in past.turns if turn.has_answer and places.get(turn.message_id, this) < this]
-    last = max(before, key=lambda turn: (places[turn.message_id], turn.epoch), default=None)
-    if last is None or last.handover is not HandoverReason.UNDELIVERED or last.answer_since is None:
-        return False
-    return now - last.answer_since < _TOLD
 
 
 def unanswered(past: Past) -> Unanswered | None:

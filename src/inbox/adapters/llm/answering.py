@@ -15,7 +15,7 @@ import structlog
 
 from inbox.adapters.llm.schemas import read_as
 from inbox.adapters.llm.standby import Standby
-from inbox.domain.errors import DatabaseTimeout, InboxError
+from inbox.domain.errors import CommitUnknown, DatabaseTimeout, InboxError
 from inbox.domain.model_usage import Prices, Usage
 from inbox.domain.upstream_errors import (
     ModelMissing,
@@ -35,6 +35,7 @@ _LONGEST_NAME: Final = 100
 _MOST_COUNTED: Final = 100_000_000
 _MOST_REMEMBERED: Final = 100
 """Models without a price: profiles may name their own."""
+_METER_SECONDS: Final = 2.0
 _BRIEFER: Final = "Your answer was too long and was cut. Answer again in far fewer words."
 _OWN_WORDS: Final = "Answer in your own words: do not repeat a source at length."
 _SHAPE_ONLY: Final = "Answer with JSON of the given shape and nothing else."
@@ -45,7 +46,7 @@ _log = structlog.stdlib.get_logger("inbox.llm")
 class Defaults(msgspec.Struct, frozen=True, kw_only=True):
     """What counts where a prompt says nothing. The fallback model is asked when the first one cannot answer.
 
-    A meter that does not answer in `meter_seconds` lets nothing through.
+    A meter that does not answer in `meter_seconds` lets nothing through, and is not put right.
     """
 
     model: str
@@ -55,7 +56,7 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True):
     thinking_tokens: int = 0
     safety: Safety = Safety.HIGH
     prices: Prices = Prices()
-    meter_seconds: float = 2.0
+    meter_seconds: float = _METER_SECONDS
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,14 +134,22 @@ def may_cost(error: InboxError) -> bool:
     return not isinstance(error, ModelRefused | ModelThrottled | ModelUnavailable) or error.may_cost
 
 
-async def ended(meter: Meter | None) -> None:
-    """Nothing more is asked. The answer is worth more than a meter that cannot be put right."""
+async def ended(meter: Meter | None, within: float = _METER_SECONDS) -> None:
+    """A try is over. What follows is worth more than a meter that cannot be put right `within` so many seconds."""
     if meter is None:
         return
     try:
-        await meter.ends()
-    except InboxError as error:
-        _log.warning("try_stays_counted_as_estimated", error=type(error).__name__)
+        async with asyncio.timeout(within):
+            await meter.ends()
+    except (InboxError, TimeoutError) as error:
+        _stays_counted(error)
+    except asyncio.CancelledError as error:
+        _stays_counted(error)
+        raise
+
+
+def _stays_counted(error: BaseException) -> None:
+    _log.warning("try_stays_counted_as_estimated", error=type(error).__name__)
 
 
 def is_outage(error: Exception) -> bool | None:
@@ -170,7 +179,7 @@ class Answering:
         except InboxError as error:
             raise call.final(error) from error.__cause__
         finally:
-            await ended(meter)
+            await ended(meter, self._defaults.meter_seconds)
         if isinstance(found, ModelSilent):
             raise call.final(found)
         if found.cost is None:
@@ -215,14 +224,8 @@ class _Metered:
         """Raises `NotCounted`, and what the call raises."""
         if self._meter is None:
             return _sane(await self._once(ask))
-        try:
-            # Time that the meter takes is not the vendor's: the guard would count it against them.
-            async with asyncio.timeout(self._patience):
-                await self._meter.begins(ask.model, ask.max_output_tokens)
-        except TimeoutError as error:
-            raise NotCounted(DatabaseTimeout()) from error
-        except InboxError as error:
-            raise NotCounted(error) from error
+        await ended(self._meter, self._patience)
+        await self._begin(self._meter, ask)
         try:
             said = _sane(await self._once(ask))
         except InboxError as error:
@@ -231,6 +234,21 @@ class _Metered:
             raise
         self._meter.used(said.usage, said.model, ask.model)
         return said
+
+    async def _begin(self, meter: Meter, ask: Ask) -> None:
+        """Raises `NotCounted`."""
+        try:
+            # Time that the meter takes is not the vendor's: the guard would count it against them.
+            async with asyncio.timeout(self._patience):
+                await meter.begins(ask.model, ask.max_output_tokens)
+        except (TimeoutError, CommitUnknown, asyncio.CancelledError) as error:
+            # Nothing is asked, and nobody knows whether it was counted.
+            _stays_counted(error)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            raise NotCounted(error if isinstance(error, CommitUnknown) else DatabaseTimeout()) from error
+        except InboxError as error:
+            raise NotCounted(error) from error
 
 
 class _Call(Generic[T]):

@@ -89,6 +89,14 @@ where id = :id and account_id = :account_id and state = 'answered' and handover 
 returning id
 """).bindparams(handover=HandoverReason.UNDELIVERED.value)
 
+# Part 1 is the alert, on its way or failed: that people see as well.
+_IS_LOSS_TOLD: Final = text("""
+select exists (
+  select from bot_turns t join outbox o on o.turn_id = t.id and o.part = 1 join messages m on m.id = o.id
+  where t.conversation_id = :conversation_id and t.account_id = :account_id and t.handover = :handover
+    and m."timestamp" > :since)
+""").bindparams(handover=HandoverReason.UNDELIVERED.value)
+
 _UNSUMMARISED: Final = text("""
 select id, account_id, conversation_id, trigger_message_id, epoch, mode
 from (
@@ -167,6 +175,10 @@ class PostgresBot:
     async def undelivered(self, turn: BotTurn, reason: str) -> bool:
         values = {"id": turn.id, "account_id": turn.account_id, "reason": reason}
         return (await self._connection.execute(_UNDELIVERED, values)).one_or_none() is not None
+
+    async def is_loss_told(self, account_id: AccountId, conversation_id: ConversationId, *, since: datetime) -> bool:
+        values = {"account_id": account_id, "conversation_id": conversation_id, "since": since}
+        return bool((await self._connection.execute(_IS_LOSS_TOLD, values)).scalar_one())
 
     async def unsummarised(
         self,

@@ -17,10 +17,12 @@ from inbox.domain.work import WorkKind
 
 # Also what was lost after the epoch had moved on: what it answered waits again after an off and on of the bot, or where
 # two conversations became one. Where a person wrote since, nobody waits for the bot, even if that gets lost as well.
+# Whether the bot is on is not asked: whoever is just switching it on takes this answer for given, and is not seen here.
+# A turn that finds it off answers nothing.
 _CONCERNED: Final = """
 select c.id, c.account_id
 from outbox o join conversations c on c.id = o.conversation_id join messages m on m.id = o.id
-where o.id = any(cast(:ids as uuid[])) and c.bot_enabled
+where o.id = any(cast(:ids as uuid[]))
   and (o.epoch = c.epoch and o.state in ('failed', 'expired')
        or o.epoch < c.epoch and o.state in ('failed', 'expired', 'cancelled')
           and not exists (select from messages h
