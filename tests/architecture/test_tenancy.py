@@ -140,7 +140,7 @@ METHODS_WITHOUT_ACCOUNT = {
     "Contacts.change",
     "Contacts.remove",
     "Queries.contacts",
-    *(f"{port}.*" for port in ("Members", "Roles", "ApiKeys", "Team")),
+    *(f"{port}.*" for port in ("Members", "Roles", "ApiKeys", "Team", "Remembering")),
     # Before routing: raw bodies and lanes have no account yet.
     *(f"{port}.*" for port in ("Deliveries", "Work")),
     # The worker's, by id and token of a claim.

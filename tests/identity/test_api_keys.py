@@ -1,12 +1,17 @@
 """API keys as tokens."""
 
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
+from database_fixtures import RecordedSignals
 from identity.conftest import Clock
+from inbox.adapters.cache.memory import MemoryCache
+from inbox.adapters.cache.off import NoCache
 from inbox.adapters.identity.api_keys import ApiKeyIdentity
 from inbox.adapters.identity.fake import FakeIdentity
 from inbox.domain.access import ActorKind, Grant, Permission
@@ -16,6 +21,9 @@ from inbox.domain.ids import UserId, uuid7
 from inbox.domain.upstream_errors import IdentityDown
 from inbox.ports.database import Database
 from inbox.ports.records import NewApiKey
+from inbox.services.rights import Rights
+from services.rights_scene import Seconds, remembering
+from statement_counts import counting
 
 
 async def stored(database: Database, clock: Clock, **span: float) -> tuple[str, UserId]:
@@ -44,7 +52,7 @@ def people() -> FakeIdentity:
 
 @pytest.fixture
 def identity(database: Database, people: FakeIdentity, clock: Clock) -> ApiKeyIdentity:
-    return ApiKeyIdentity(database, people, clock=clock)
+    return ApiKeyIdentity(database, people, Rights(database, NoCache()), clock=clock)
 
 
 async def test_a_key_speaks_for_a_program(identity, database, clock):
@@ -82,6 +90,47 @@ async def test_a_key_ends_when_it_is_revoked(identity, database, clock):
         await tx.api_keys.revoke(key_id, clock())
     with pytest.raises(InvalidToken):
         await identity.authenticate(key)
+
+
+@asynccontextmanager
+async def a_process(database: Database, clock: Clock) -> AsyncIterator[tuple[ApiKeyIdentity, Rights]]:
+    """With a memory of its own."""
+    async with remembering(database, MemoryCache(RecordedSignals()), Seconds()) as rights:
+        yield ApiKeyIdentity(database, FakeIdentity(), rights, clock=clock), rights
+
+
+async def test_a_key_that_is_used_again_costs_no_statement_until_it_is_revoked(database, engine, clock):
+    """When others know of it is that of all rights: tests/services/test_remembering.py."""
+    key, key_id = await stored(database, clock)
+    async with a_process(database, clock) as (identity, rights):
+        await identity.authenticate(key)
+        with counting(engine) as statements:
+            assert (await identity.authenticate(key)).user_id == key_id
+        assert [one for one in statements if "digest" in one] == []
+        async with rights.changing(), database.transaction() as tx:
+            await tx.change_rights()
+            await tx.api_keys.revoke(key_id, clock())
+        with pytest.raises(InvalidToken):
+            await identity.authenticate(key)
+
+
+async def test_a_key_that_is_remembered_ends_at_its_end(database, clock):
+    key, _ = await stored(database, clock, seconds=30)
+    async with a_process(database, clock) as (identity, _):
+        await identity.authenticate(key)
+        clock.forward(seconds=30)
+        with pytest.raises(InvalidToken):
+            await identity.authenticate(key)
+
+
+async def test_a_key_that_nobody_made_is_not_remembered_as_missing(database, clock):
+    key, key_id = await stored(database, clock)
+    async with a_process(database, clock) as (identity, _):
+        unknown = new_key(secrets.token_urlsafe)
+        for _ in range(2):
+            with pytest.raises(InvalidToken):
+                await identity.authenticate(unknown)
+        assert (await identity.authenticate(key)).user_id == key_id
 
 
 async def test_what_only_looks_like_a_key_is_invalid(identity, database, clock):

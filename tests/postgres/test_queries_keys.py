@@ -14,6 +14,7 @@ from inbox.domain.audit import Action, AuditEntry
 from inbox.domain.errors import AccountNotFound, ApiKeyNotFound
 from inbox.domain.ids import AccountId, UserId, uuid7
 from inbox.ports.records import NewApiKey
+from inbox.ports.team import LiveKey
 from statement_counts import counting
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -98,14 +99,16 @@ async def test_a_grant_at_an_unknown_account_is_refused_and_leaves_no_key(databa
 
 async def test_a_key_is_found_by_its_digest_only(database):
     new = await added(database)
-    assert await database.team.api_key(new.digest, NOW) == new.id
+    assert await database.team.api_key(new.digest, NOW) == LiveKey(id=new.id, expires_at=None)
     assert await database.team.api_key(new.digest[:-1] + b"\0", NOW) is None
     assert await database.team.api_key(b"", NOW) is None
 
 
 async def test_a_key_ends_at_its_end_and_not_before(database):
     new = await added(database, expires_at=NOW)
-    assert await database.team.api_key(new.digest, NOW - timedelta(microseconds=1)) == new.id
+    assert await database.team.api_key(new.digest, NOW - timedelta(microseconds=1)) == LiveKey(
+        id=new.id, expires_at=NOW
+    )
     assert await database.team.api_key(new.digest, NOW) is None
 
 
@@ -144,10 +147,10 @@ async def test_whoever_holds_the_row_holds_up_no_request(database):
     async with database.transaction() as tx:
         await tx.api_keys.revoke(new.id, NOW)
         # Until the commit the key is good, and its request does not wait for that.
-        assert await asyncio.wait_for(_in_another_context(database, new), 2) == new.id
+        assert await asyncio.wait_for(_in_another_context(database, new), 2) is not None
 
 
-def _in_another_context(database, new: NewApiKey) -> asyncio.Task[UUID | None]:
+def _in_another_context(database, new: NewApiKey) -> asyncio.Task[LiveKey | None]:
     return asyncio.create_task(database.team.api_key(new.digest, NOW))
 
 

@@ -49,8 +49,8 @@ class People(Provider):
         return Invitations(database, rights, links, default_role=default_role(runtime))
 
     @provide
-    def identity(self, people: PeopleIdentity, database: Database, clock: Clock) -> Identity:
-        return ApiKeyIdentity(database, people, clock=clock)
+    def identity(self, people: PeopleIdentity, database: Database, rights: Rights, clock: Clock) -> Identity:
+        return ApiKeyIdentity(database, people, rights, clock=clock)
 
     @provide
     async def people(

@@ -3,10 +3,12 @@
 All methods raise `DatabaseUnavailable` and `DatabaseTimeout`.
 """
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 from uuid import UUID
+
+import msgspec
 
 from inbox.domain.access import Actor, Subject
 from inbox.domain.ids import UserId
@@ -15,6 +17,22 @@ from inbox.ports.views import ApiKeyItem, AuditItem, Me, PermissionItem, RoleRow
 
 RIGHTS_SECONDS: Final = 1.0
 """A right that was taken away is used no longer than this by any process, whatever gets lost on the way."""
+
+
+T = TypeVar("T")
+
+
+class LiveKey(msgspec.Struct, frozen=True, kw_only=True):
+    """An API key that counts, until `expires_at` if it has an end."""
+
+    id: UUID
+    expires_at: datetime | None
+
+
+class Remembering(Protocol):
+    async def remembered(self, family: str, key: object, load: Callable[[], Awaitable[T]], *, ttl: float) -> T:
+        """What `load` reads about the team, `ttl` seconds long, and never after a change of it was answered."""
+        ...
 
 
 class Team(Protocol):
@@ -53,8 +71,8 @@ class Team(Protocol):
         """Newest first; revoked ones too."""
         ...
 
-    async def api_key(self, digest: bytes, now: datetime) -> UUID | None:
-        """The id of the key with this digest (SHA-256) that is neither revoked nor expired."""
+    async def api_key(self, digest: bytes, now: datetime) -> LiveKey | None:
+        """The key with this digest (SHA-256) that is neither revoked nor expired; its use is noted, to the minute."""
         ...
 
     async def audit(self, *, limit: int, before: Before | None, action: str | None) -> list[AuditItem]:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
-from uuid import UUID
 
 import msgspec
 from sqlalchemy import text
@@ -14,6 +13,7 @@ from inbox.domain.access import Actor, ActorKind, Grant, expand
 from inbox.domain.errors import UserNotFound
 from inbox.domain.ids import AccountId, UserId
 from inbox.ports.queries import Before
+from inbox.ports.team import LiveKey
 from inbox.ports.views import ApiKeyGrant, ApiKeyItem, AuditItem, Me, ProfileRow
 
 _IS_ACTIVE: Final = "k.revoked_at is null and (k.expires_at is null or k.expires_at > now())"
@@ -39,7 +39,7 @@ with noted as (
       and (last_used_at is null or last_used_at <= cast(:now as timestamptz) - interval '1 minute')
     for update skip locked)
 )
-select id from api_keys
+select id, expires_at from api_keys
 where digest = :digest and revoked_at is null and (expires_at is null or expires_at > :now)
 """)
 
@@ -80,9 +80,9 @@ class KeyQueries:
     async def api_keys(self) -> list[ApiKeyItem]:
         return [item_of(row) for row in await self._read.rows(_KEYS)]
 
-    async def api_key(self, digest: bytes, now: datetime) -> UUID | None:
+    async def api_key(self, digest: bytes, now: datetime) -> LiveKey | None:
         row = await self._read.row(_BY_DIGEST, digest=digest, now=now)
-        return None if row is None else row.id
+        return None if row is None else LiveKey(id=row.id, expires_at=row.expires_at)
 
     async def actor(self, key_id: UserId) -> Actor | None:
         found = await self.actors([key_id])

@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from datetime import datetime
 from typing import Final
-from uuid import UUID
 
 import msgspec
 from sqlalchemy import text
@@ -16,6 +15,7 @@ from inbox.domain.access import Actor, ActorKind, Grant, Subject, expand
 from inbox.domain.errors import UserNotFound
 from inbox.domain.ids import AccountId, UserId
 from inbox.ports.queries import Before
+from inbox.ports.team import LiveKey
 from inbox.ports.views import (
     ApiKeyItem,
     AuditItem,
@@ -139,7 +139,7 @@ class PostgresTeam:
     async def api_keys(self) -> list[ApiKeyItem]:
         return await self._keys.api_keys()
 
-    async def api_key(self, digest: bytes, now: datetime) -> UUID | None:
+    async def api_key(self, digest: bytes, now: datetime) -> LiveKey | None:
         return await self._keys.api_key(digest, now)
 
     async def audit(self, *, limit: int, before: Before | None, action: str | None) -> list[AuditItem]:
