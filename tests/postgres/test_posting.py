@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -13,12 +14,13 @@ from database_fixtures import RecordedSignals
 from event_builders import created, the_log
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.accounts import Channel
+from inbox.domain.errors import IdempotencyKeyReused
 from inbox.domain.events import ConversationUpdated, MessageCreated
-from inbox.domain.ids import ConversationId
+from inbox.domain.ids import ConversationId, UserId
 from inbox.domain.outbound import WINDOW_MARGIN, State
 from inbox.domain.signals import LogGrew, WorkWaiting
 from inbox.domain.work import WorkKind
-from inbox.ports.records import NewMessage
+from inbox.ports.records import IdempotencyKey, NewMessage
 from statement_counts import counting
 
 _ROWS = """
@@ -47,8 +49,14 @@ def new(account: Channel, talk: ConversationId) -> NewMessage:
     return a_new_message(account.account_id, talk)
 
 
-async def post(database: PostgresDatabase, new: NewMessage) -> bool | None:
-    return await database.outbox.post(new, created(new))
+async def post(database: PostgresDatabase, new: NewMessage, key: IdempotencyKey | None = None) -> bool | None:
+    return await database.outbox.post(new, created(new), key)
+
+
+def a_key(new: NewMessage, request: bytes = b"what it says") -> IdempotencyKey:
+    return IdempotencyKey(
+        account_id=new.account_id, caller=UserId(UUID(int=7)), call="messages.send", key="k-1", request_hash=request
+    )
 
 
 async def test_one_statement_stores_queues_and_tells(
@@ -140,6 +148,36 @@ async def test_a_window_that_lasts_as_long_as_the_message_is_enough(
     until = new.expires_at + WINDOW_MARGIN
     await execute(engine, "update conversations set window_expires_at = :until", until=until)
     assert await post(database, new) is True
+
+
+async def test_a_key_is_remembered_with_it_and_a_second_one_is_left_to_a_transaction(
+    engine: AsyncEngine, database: PostgresDatabase, new: NewMessage
+) -> None:
+    again = a_new_message(new.account_id, new.conversation_id)
+    key = a_key(new)
+    assert await post(database, new, key) is True
+    assert await post(database, again, key) is None
+    async with database.transaction() as tx:
+        assert await tx.messages.remember(key, again.id) == new.id
+        with pytest.raises(IdempotencyKeyReused):
+            await tx.messages.remember(a_key(new, b"something else"), again.id)
+    assert [row.id for row in await execute(engine, _ROWS)] == [new.id]
+
+
+async def test_a_key_of_what_is_not_usual_is_not_used_up(
+    engine: AsyncEngine, database: PostgresDatabase, new: NewMessage
+) -> None:
+    assert await post(database, await _unanswered(engine, new), a_key(new)) is None
+    assert await execute(engine, "select from idempotency_keys") == []
+
+
+async def test_of_many_with_one_key_one_is_stored(
+    engine: AsyncEngine, database: PostgresDatabase, new: NewMessage
+) -> None:
+    lines = [a_new_message(new.account_id, new.conversation_id) for _ in range(10)]
+    posted = await asyncio.gather(*(post(database, one, a_key(one)) for one in lines))
+    assert [one for one in posted if one is not None] == [True]
+    assert len(await execute(engine, _ROWS)) == 1
 
 
 @pytest.mark.parametrize("table", ["conversations", "lanes"])

@@ -110,8 +110,8 @@ async def deliver(outbound: Outbound, database: Database) -> State:
 async def row_of(engine: AsyncEngine, message: MessageId) -> Any:  # noqa: ANN401 - a row
     (row,) = await execute(
         engine,
-        """select o.state, o.attempt, o.token, o.wamid, o.reason, o.not_before - now() as rests,
-                  o.unknown_until - now() as unknown_for, m.status, m.wa_message_id, m.error_code, m.error_message
+        """select o.state, o.attempt, o.token, o.wamid, o.reason, o.not_before - o.updated_at as rests,
+                  o.unknown_until - o.updated_at as unknown_for, m.status, m.wa_message_id, m.error_code, m.error_message
            from outbox o join messages m on m.id = o.id where o.id = :id""",
         id=message,
     )
@@ -119,6 +119,9 @@ async def row_of(engine: AsyncEngine, message: MessageId) -> Any:  # noqa: ANN40
 
 
 async def due_in(engine: AsyncEngine) -> timedelta:
-    (row,) = await execute(engine, "select due - now() as due_in from lanes where kind = 'send' and ver > done")
+    (row,) = await execute(
+        engine,
+        "select due - (select max(updated_at) from outbox) as due_in from lanes where kind = 'send' and ver > done",
+    )
     wait: timedelta = row.due_in
     return wait

@@ -100,12 +100,12 @@ async def test_it_takes_the_conversation_over_from_the_bot_and_up_in_the_list(
     assert after.bot_last_reply_at is None
 
 
-async def test_accepting_costs_five_statements(
+async def test_accepting_costs_one_statement_that_writes(
     engine: AsyncEngine, outbound: Outbound, ana: Actor, conversation: ConversationId
 ) -> None:
     with counting(engine) as statements:
         await outbound.accept(ana, conversation, HELLO, key="k-1")
-    assert len(statements) == 5  # the owner of the conversation, the channel; the lock, the key, the message
+    assert len(statements) == 3  # the owner of the conversation, the channel; all of the message
 
 
 async def test_a_message_waits_no_longer_than_the_window_lasts(

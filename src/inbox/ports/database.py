@@ -24,7 +24,15 @@ from inbox.ports.local_accounts import LocalAccounts
 from inbox.ports.monitoring import Operations
 from inbox.ports.queries import Queries
 from inbox.ports.receipts import ReadReceipts
-from inbox.ports.records import Applied, Delivery, HeadTaken, InboundBatch, NewMessage, Settlement
+from inbox.ports.records import (
+    Applied,
+    Delivery,
+    HeadTaken,
+    IdempotencyKey,
+    InboundBatch,
+    NewMessage,
+    Settlement,
+)
 from inbox.ports.repositories import (
     Accounts,
     ApiKeys,
@@ -114,12 +122,12 @@ class Work(Protocol):
 class Outbox(Protocol):
     """Messages on their way out."""
 
-    async def post(self, new: NewMessage, created: MessageCreated) -> bool | None:
+    async def post(self, new: NewMessage, created: MessageCreated, key: IdempotencyKey | None = None) -> bool | None:
         """A usual line of a person or a program, stored, queued and committed without a transaction of the caller.
 
-        True if its turn comes at once, False if its lane waits for something. None if nothing was written: somebody
-        holds the conversation or its lane, its window does not outlast the message, or the account does not have it. A
-        transaction tells which of them it is.
+        `key` is remembered with it. True if its turn comes at once, False if its lane waits for something. None if
+        nothing was written: somebody holds the conversation or its lane, its window does not outlast the message, the
+        account does not have it, or the key was used before. A transaction tells which of them it is.
         """
         ...
 

@@ -58,18 +58,23 @@ def draft(
     )
 
 
-async def known(tx: Transaction, new: NewMessage, reply_to: MessageId | None) -> MessageId | None:
-    """What this request became when it came before; its key is claimed for `new` otherwise."""
+def key_of(new: NewMessage, reply_to: MessageId | None) -> IdempotencyKey | None:
+    """By which a repetition of this request is known."""
     if new.client_id is None or new.author_id is None:
         return None
-    key = IdempotencyKey(
+    return IdempotencyKey(
         account_id=new.account_id,
         caller=new.author_id,
         call="messages.send",
         key=new.client_id,
         request_hash=fingerprint(new, reply_to),
     )
-    return await tx.messages.remember(key, new.id)
+
+
+async def known(tx: Transaction, new: NewMessage, reply_to: MessageId | None) -> MessageId | None:
+    """What this request became when it came before; its key is claimed for `new` otherwise."""
+    key = key_of(new, reply_to)
+    return None if key is None else await tx.messages.remember(key, new.id)
 
 
 async def put(tx: Transaction, conversation: Conversation, new: NewMessage, *, can_send: bool | None = None) -> bool:
@@ -133,8 +138,7 @@ async def is_usable(channel: Awaitable[Channel]) -> bool:
 def is_usual(new: NewMessage, reply_to: MessageId | None) -> bool:
     """Whether nothing but its conversation, and its uploads, has to be looked at before it is queued."""
     has_looks = isinstance(new.content, TemplateMessage | Reaction | ReactionRemoval)
-    is_bare = new.client_id is None and new.send_at is None and reply_to is None
-    return is_bare and not has_looks
+    return new.send_at is None and reply_to is None and not has_looks
 
 
 def timed(new: NewMessage, conversation: Conversation, now: datetime) -> NewMessage:

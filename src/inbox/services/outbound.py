@@ -42,7 +42,7 @@ from inbox.ports.events import Events
 from inbox.ports.messaging import Sender
 from inbox.ports.records import NewMessage, Outgoing, Settlement
 from inbox.ports.views import Outcome
-from inbox.services.accepting import addressed, created, draft, is_usable, is_usual, known, put, timed
+from inbox.services.accepting import addressed, created, draft, is_usable, is_usual, key_of, known, put, timed
 from inbox.services.attaching import attach
 from inbox.services.handing_over import FileNotTaken, HandingOver
 from inbox.services.rights import Rights
@@ -112,7 +112,7 @@ class Outbound:
         new = draft(actor, account_id, conversation_id, content, key=key, send_at=send_at, now=self._now())
         has_uploads = next(uses(content), None) is not None
         if can_send and last_seen is None and not has_uploads and is_usual(new, reply_to):
-            is_prompt = await self._database.outbox.post(new, created(new, State.QUEUED))
+            is_prompt = await self._database.outbox.post(new, created(new, State.QUEUED), key_of(new, reply_to))
             if is_prompt is not None:
                 return Accepted(account_id, new.id, is_prompt=is_prompt)
         async with self._database.transaction() as tx:

@@ -295,9 +295,9 @@ class FaultyOutbox:
         self._inner = inner
         self._failpoints = failpoints
 
-    async def post(self, new: NewMessage, created: MessageCreated) -> bool | None:
+    async def post(self, new: NewMessage, created: MessageCreated, key: IdempotencyKey | None = None) -> bool | None:
         await self._failpoints.hit("outbox.post:before")
-        is_prompt = await self._inner.post(new, created)
+        is_prompt = await self._inner.post(new, created, key)
         await self._failpoints.hit("outbox.post:after")
         return is_prompt
 

@@ -101,13 +101,23 @@ with held as materialized (
   for update skip locked
 ), free as materialized (
   select key from lanes where kind = 'send' and key = (select id::text from held) for update skip locked
-), owner as (
-  select id, account_id, true as is_new from held
+), mine as materialized (
+  select id, account_id from held
   where exists (select from free) or not exists (select from lanes where kind = 'send' and key = held.id::text)
+), remembered as (
+  insert into idempotency_keys (account_id, caller, call, key, request_hash, message_id)
+  select account_id, cast(:caller as uuid), cast(:call as text), cast(:key as text), cast(:request_hash as bytea),
+         cast(:id as uuid)
+  from mine where cast(:key as text) is not null
+  on conflict do nothing
+  returning key
+), owner as (
+  select id, account_id, true as is_new from mine
+  where cast(:key as text) is null or exists (select from remembered)
 ){_QUEUED}{_TOLD} {_DONE}, {_IS_POSTPONED}
 """).bindparams(margin=WINDOW_MARGIN)  # noqa: S608 - constants of ours
 """All of a usual send, as a transaction of its own (`PostgresOutbox.post`): it holds what it changes and waits for
-nobody."""
+nobody, unless the same key is used in another conversation at this moment."""
 
 # No lane knows of it before its time comes: `scheduled.py` does what is left out here.
 _SCHEDULE: Final = text(f"""{_OWNER}{_ADDED}, work as (
@@ -313,6 +323,13 @@ class PostgresMessages:
 
 def _moved(line: NewMessage | MessageCreated) -> ConversationUpdated:
     return ConversationUpdated(account_id=line.account_id, conversation_id=line.conversation_id, cause=Cause.MESSAGE)
+
+
+def remembered(key: IdempotencyKey | None) -> dict[str, Any]:
+    """What the statement is given that remembers the key itself."""
+    if key is None:
+        return dict.fromkeys(("caller", "call", "key", "request_hash"))
+    return {"caller": key.caller, "call": key.call, "key": key.key, "request_hash": key.request_hash}
 
 
 def queued(new: NewMessage, created: MessageCreated | None) -> dict[str, Any]:

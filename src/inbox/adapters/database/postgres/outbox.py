@@ -13,7 +13,7 @@ from inbox.adapters.database.postgres import event_log, statuses, undelivered, w
 from inbox.adapters.database.postgres.absences import Absences
 from inbox.adapters.database.postgres.direct import Direct
 from inbox.adapters.database.postgres.engine import autocommit, database_errors, repeated
-from inbox.adapters.database.postgres.messages import QUEUE_IF_FREE, queued
+from inbox.adapters.database.postgres.messages import QUEUE_IF_FREE, queued, remembered
 from inbox.adapters.database.postgres.outbox_fences import Fences
 from inbox.adapters.database.postgres.outbox_heads import Heads
 from inbox.adapters.database.postgres.outbox_outcomes import Outcomes
@@ -27,7 +27,7 @@ from inbox.domain.signals import LogGrew, MessageSettled, WorkWaiting
 from inbox.domain.work import Lane, WorkKind
 from inbox.kit.sealing import Sealer
 from inbox.ports.events import Events
-from inbox.ports.records import HeadTaken, NewMessage, Settlement
+from inbox.ports.records import HeadTaken, IdempotencyKey, NewMessage, Settlement
 
 _GIVEN_BACK: Final = [state.value for state in State if after(state, Step.NOTHING_SENT) is State.QUEUED]
 
@@ -127,8 +127,9 @@ class PostgresOutbox:
         async with self._outcomes.running(), self._fences.running():
             yield
 
-    async def post(self, new: NewMessage, created: MessageCreated) -> bool | None:
-        (row,) = await self._direct.rows(QUEUE_IF_FREE, queued(new, created), committing=True)
+    async def post(self, new: NewMessage, created: MessageCreated, key: IdempotencyKey | None = None) -> bool | None:
+        values = {**queued(new, created), **remembered(key)}
+        (row,) = await self._direct.rows(QUEUE_IF_FREE, values, committing=True)
         if not row.is_stored:
             return None
         self._events.publish(WorkWaiting(WorkKind.SEND), LogGrew())
