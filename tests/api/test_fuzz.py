@@ -20,7 +20,7 @@ EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "3"))
 """Generated requests per operation, beside those of the examples and of the edges of each value."""
 SEED = os.environ.get("FUZZ_SEED", "7")
 IS_SHORT = EXAMPLES < 100
-MINUTES = 5 if IS_SHORT else 120
+MINUTES = 12 if IS_SHORT else 120
 SAME_BODIES = """
 # The edges of these bodies are those of another operation: a message with a template, a template that is made.
 [[operations]]

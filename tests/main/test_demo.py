@@ -68,7 +68,7 @@ def test_every_step_of_the_conversation_is_seen_from_outside(runs):
     assert found["ok"] is True
     assert [step["name"] for step in found["steps"]] == STEPS
     assert all(set(step) == {"name", "ok", "ms"} and step["ok"] is True and step["ms"] >= 0 for step in found["steps"])
-    assert sum(step["ms"] for step in found["steps"]) < found["total_s"] * 1000 < 20_000
+    assert sum(step["ms"] for step in found["steps"]) < found["total_s"] * 1000
 
 
 def test_the_table_shows_each_step_with_its_time(runs):
