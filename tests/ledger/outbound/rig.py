@@ -180,14 +180,20 @@ class OutboundRig(Rig):
         await self.done(_LAPSE, everything, self._status_within)
 
     async def tried(self) -> None:
-        """Returns when every message has been on the wire once."""
+        """Returns when every message has been on the wire once. Patient as long as WhatsApp takes any."""
 
         async def look() -> bool:
             with suppress(*DOWN):
                 return bool(await self.database.value(_ALL_TRIED))
             return False
 
-        await until(look, seconds=_PATIENCE)
+        while True:
+            before = len(self.taken.sends)
+            try:
+                return await until(look, seconds=_PATIENCE)
+            except TimeoutError:
+                if len(self.taken.sends) == before:
+                    raise
 
     async def drained(self, *, seconds: float = _PATIENCE) -> None:
         """Waits until nothing is left to do on either side."""
