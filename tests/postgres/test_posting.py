@@ -123,6 +123,12 @@ async def _open_for_too_short(engine: AsyncEngine, new: NewMessage) -> NewMessag
     return new
 
 
+async def _older_than_the_last_line(engine: AsyncEngine, new: NewMessage) -> NewMessage:
+    after = new.at + timedelta(microseconds=1)
+    await execute(engine, "update conversations set updated_at = :after", after=after)
+    return new
+
+
 async def _foreign(engine: AsyncEngine, new: NewMessage) -> NewMessage:
     return msgspec.structs.replace(new, account_id=(await an_account(engine)).account_id)
 
@@ -131,7 +137,7 @@ async def _missing(_: AsyncEngine, new: NewMessage) -> NewMessage:
     return msgspec.structs.replace(new, conversation_id=ConversationId(new.id))
 
 
-@pytest.mark.parametrize("unusual", [_unanswered, _open_for_too_short, _foreign, _missing])
+@pytest.mark.parametrize("unusual", [_unanswered, _open_for_too_short, _older_than_the_last_line, _foreign, _missing])
 async def test_what_is_not_usual_is_left_to_a_transaction(
     engine: AsyncEngine, database: PostgresDatabase, signals: RecordedSignals, new: NewMessage, unusual
 ) -> None:
@@ -198,16 +204,18 @@ async def test_what_many_post_at_once_gets_serials_and_times_in_the_order_of_com
         if await post(database, one) is None:
             async with database.transaction() as tx:
                 await tx.conversations.lock(one.account_id, one.conversation_id, to_send_last=True)
+                one = msgspec.structs.replace(one, at=datetime.now(UTC))
                 await tx.messages.queue(one, created(one))
 
     await asyncio.gather(*(line() for _ in range(30)))
     rows = await execute(
         engine,
-        """select o.serial, m.created_at, e.id as told
+        """select o.serial, m.created_at, m."timestamp" as at, e.id as told
            from outbox o join messages m on m.id = o.id
            join event_log e on e.kind = 'message.created' and e.body ->> 'message_id' = m.id::text
            where m.content_text = 'Bien sûr' order by o.serial""",
     )
     assert len(rows) == 30
     assert [row.created_at for row in rows] == sorted(row.created_at for row in rows)
+    assert [row.at for row in rows] == sorted(row.at for row in rows)
     assert [row.told for row in rows] == sorted(row.told for row in rows)

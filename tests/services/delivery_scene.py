@@ -111,7 +111,8 @@ async def row_of(engine: AsyncEngine, message: MessageId) -> Any:  # noqa: ANN40
     (row,) = await execute(
         engine,
         """select o.state, o.attempt, o.token, o.wamid, o.reason, o.not_before - o.updated_at as rests,
-                  o.unknown_until - o.updated_at as unknown_for, m.status, m.wa_message_id, m.error_code, m.error_message
+                  o.unknown_until - o.updated_at as unknown_for, m.status, m.wa_message_id, m.error_code,
+                  m.error_message
            from outbox o join messages m on m.id = o.id where o.id = :id""",
         id=message,
     )

@@ -126,8 +126,9 @@ class Outbox(Protocol):
         """A usual line of a person or a program, stored, queued and committed without a transaction of the caller.
 
         `key` is remembered with it. True if its turn comes at once, False if its lane waits for something. None if
-        nothing was written: somebody holds the conversation or its lane, its window does not outlast the message, the
-        account does not have it, or the key was used before. A transaction tells which of them it is.
+        nothing was written: somebody holds the conversation or its lane, added a line since `new.at`, its window does
+        not outlast the message, the account does not have it, or the key was used before. A transaction tells which of
+        them it is. Raises `CommitUnknown` also after 5 s.
         """
         ...
 

@@ -72,7 +72,7 @@ class Team(Protocol):
         ...
 
     async def api_key(self, digest: bytes, now: datetime) -> LiveKey | None:
-        """The key with this digest (SHA-256) that is neither revoked nor expired; its use is noted, to the minute."""
+        """The key with this digest (SHA-256) that is neither revoked nor expired; its use is noted each minute."""
         ...
 
     async def audit(self, *, limit: int, before: Before | None, action: str | None) -> list[AuditItem]:

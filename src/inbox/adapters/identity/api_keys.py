@@ -12,8 +12,8 @@ from inbox.ports.database import Database
 from inbox.ports.identity import Identity
 from inbox.ports.team import LiveKey, Remembering
 
-_REMEMBERED_SECONDS: Final = 60.0
-"""`last_used_at` is told to the minute."""
+_REMEMBERED_SECONDS: Final = 30.0
+"""Its use is not noted meanwhile."""
 
 
 class ApiKeyIdentity:

@@ -93,10 +93,11 @@ _IS_POSTPONED: Final = "(select is_postponed from lane) as is_postponed"
 _QUEUE: Final = text(f"{_OWNER}{_QUEUED} {_DONE}, {_IS_POSTPONED}")
 _QUEUE_AND_TELL: Final = text(f"{_OWNER}{_QUEUED}{_TOLD} {_DONE}, {_IS_POSTPONED}")
 
+# A line that came after the time of this one makes it wait for a new time: the thread is read by them.
 QUEUE_IF_FREE: Final = text(f"""
 with held as materialized (
   select id, account_id from conversations
-  where id = :conversation_id and account_id = :account_id
+  where id = :conversation_id and account_id = :account_id and updated_at <= cast(:at as timestamptz)
     and window_expires_at >= cast(:expires_at as timestamptz) + cast(:margin as interval)
   for update skip locked
 ), free as materialized (
@@ -116,8 +117,8 @@ with held as materialized (
   where cast(:key as text) is null or exists (select from remembered)
 ){_QUEUED}{_TOLD} {_DONE}, {_IS_POSTPONED}
 """).bindparams(margin=WINDOW_MARGIN)  # noqa: S608 - constants of ours
-"""All of a usual send, as a transaction of its own (`PostgresOutbox.post`): it holds what it changes and waits for
-nobody, unless the same key is used in another conversation at this moment."""
+"""All of a usual send, as a transaction of its own (`PostgresOutbox.post`): it holds what it changes. It waits for
+nobody, but for who uses the same key in another conversation at this moment, or changes the account."""
 
 # No lane knows of it before its time comes: `scheduled.py` does what is left out here.
 _SCHEDULE: Final = text(f"""{_OWNER}{_ADDED}, work as (

@@ -1,5 +1,6 @@
 """Messages on their way out: heads, the fence before the wire, what came of it, and what was left behind."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -19,7 +20,7 @@ from inbox.adapters.database.postgres.outbox_heads import Heads
 from inbox.adapters.database.postgres.outbox_outcomes import Outcomes
 from inbox.adapters.database.postgres.scheduled import Scheduled
 from inbox.adapters.database.postgres.times import timed
-from inbox.domain.errors import InboxError
+from inbox.domain.errors import CommitUnknown, InboxError
 from inbox.domain.events import MessageCreated
 from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.domain.outbound import REAP_AFTER, UNCONFIRMED_AFTER, State, Step, after
@@ -28,6 +29,9 @@ from inbox.domain.work import Lane, WorkKind
 from inbox.kit.sealing import Sealer
 from inbox.ports.events import Events
 from inbox.ports.records import HeadTaken, IdempotencyKey, NewMessage, Settlement
+
+_POST_SECONDS: Final = 5.0
+"""As long as a transaction may take."""
 
 _GIVEN_BACK: Final = [state.value for state in State if after(state, Step.NOTHING_SENT) is State.QUEUED]
 
@@ -129,7 +133,11 @@ class PostgresOutbox:
 
     async def post(self, new: NewMessage, created: MessageCreated, key: IdempotencyKey | None = None) -> bool | None:
         values = {**queued(new, created), **remembered(key)}
-        (row,) = await self._direct.rows(QUEUE_IF_FREE, values, committing=True)
+        try:
+            async with asyncio.timeout(_POST_SECONDS):
+                (row,) = await self._direct.rows(QUEUE_IF_FREE, values, committing=True)
+        except TimeoutError as error:
+            raise CommitUnknown from error
         if not row.is_stored:
             return None
         self._events.publish(WorkWaiting(WorkKind.SEND), LogGrew())
