@@ -32,8 +32,8 @@ PREPARED: Final = {
     "outbox.reap": "outbox.settle:before=delay:5.5",
     "outbox.release": "outbox.to_wire:before=raise",
 }
-"""What has to go wrong before, so that the point is passed at all. The main job as played has no use for `work.finish`:
-a service with that point is killed from outside when it has done everything."""
+"""What has to go wrong before, so that the point is passed at all. The main job as played has no use for `work.finish`
+and `commit.queue`: a service with such a point is killed from outside when it has done everything."""
 _MOST_PASSAGES: Final = 6
 _OUTSIDE: Final = 0.25
 """The share of random rounds that are killed from outside, at a random moment."""
