@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
+from datetime import timedelta
 from typing import Any, Final
 
 import httpx
@@ -105,7 +106,9 @@ class BotRig(Rig):
         return conversation, number
 
     async def writes(self, number: str, text: str) -> None:
-        await customer_writes(self.desk.database, self.account, number, text)
+        # With the timer that a webhook sets: WhatsApp's clock alone, in whole seconds, makes a quiet period too short.
+        quiet = timedelta(seconds=QUIET)
+        await customer_writes(self.desk.database, self.account, number, text, quiet_for=quiet)
 
     async def lapse(self, *, everything: bool = False) -> None:
         """Only while no worker runs."""
