@@ -308,7 +308,7 @@ class DatabaseNotDurable(InboxError):
 
 
 class CommitUnknown(InboxError):
-    """The connection broke while COMMIT was under way: the effects may be there or not."""
+    """The connection broke, or nothing came in time, while a commit was under way: the effects may be there or not."""
 
     kind = Kind.UNCERTAIN
     code = "database_unavailable"
