@@ -27,7 +27,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """`during` in seconds; `affected` are the endpoints that need what is gone, the others must not notice.
 
     `recovered` is a statement that finds the first success of the pipeline behind the endpoints after the time `at`
-    (seconds of the epoch); `after` is how long it is waited for.
+    (seconds of the epoch). What is not `repeated` comes once.
     """
 
     name: str
@@ -35,8 +35,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     affected: frozenset[str]
     what: str
     during: float
-    after: float
     recovered: str | None = None
+    repeated: bool = True
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def _postgres_paused(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
-def shaky(stage: Stage) -> Iterator[None]:
+def _shaky(stage: Stage) -> Iterator[None]:
     """Every upstream call takes half a second more, and one in five fails."""
     with (
         _ruled(
@@ -126,7 +126,6 @@ FAULTS: Final = (
         affected=frozenset(),
         what="Gemini takes requests and never answers",
         during=18,
-        after=75,
         recovered=_ANSWERED_TURN,
     ),
     Fault(
@@ -134,8 +133,7 @@ FAULTS: Final = (
         inject=_whatsapp_503,
         affected=frozenset({SEND}),
         what="WhatsApp answers 503 to everything",
-        during=18,
-        after=40,
+        during=12,
         recovered=_SENT_MESSAGE,
     ),
     Fault(
@@ -143,8 +141,7 @@ FAULTS: Final = (
         inject=_redis_stopped,
         affected=frozenset(),
         what="Redis stands still (SIGSTOP)",
-        during=18,
-        after=16,
+        during=12,
     ),
     Fault(
         name="postgres_paused",
@@ -152,7 +149,7 @@ FAULTS: Final = (
         affected=frozenset(ENDPOINTS),
         what="every PostgreSQL process stands still (SIGSTOP)",
         during=10,
-        after=14,
+        repeated=False,
     ),
     Fault(
         name="supabase_down",
@@ -160,6 +157,12 @@ FAULTS: Final = (
         affected=frozenset({SIGN_IN}),
         what="Supabase Auth takes requests and never answers",
         during=18,
-        after=34,
     ),
+)
+TRANSIENT: Final = Fault(
+    name="transient",
+    inject=_shaky,
+    affected=frozenset({SEND, SIGN_IN}),
+    what="every upstream call takes 0.5 s more, one in five fails",
+    during=18,
 )

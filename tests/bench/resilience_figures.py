@@ -13,7 +13,7 @@ from .resilience_plan import ENDPOINTS, NO_ANSWER, SEND, Sample
 BEFORE, HIT, AFTER = "before", "during", "after"
 _BROKEN: Final = 500
 _OK: Final = 200
-_SETTLED: Final = 6.0
+SETTLED: Final = 5.0
 """Seconds."""
 _CALM_WINDOWS: Final = 3
 _ENOUGH: Final = 100
@@ -31,6 +31,22 @@ class Phase(msgspec.Struct, frozen=True):
     begun: float
     ended: float
     others: float
+
+
+class Round(msgspec.Struct, frozen=True, kw_only=True):
+    """A fault, the quiet before it, and what came after its end.
+
+    `pipeline` is the first success behind the endpoints, in seconds after the end; None: it never came or is not asked.
+    """
+
+    before: Phase
+    hit: Phase
+    after: Phase
+    pipeline: float | None = None
+
+    def settled(self) -> Phase:
+        """What comes after the fault, once `SETTLED` seconds have passed: the quiet before the next round."""
+        return Phase(BEFORE, self.after.begun + SETTLED, self.after.ended, self.after.others)
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,31 +109,53 @@ def ratio(part: float, whole: float) -> float | None:
     return round(part / whole, 3) if whole else None
 
 
-def quiet(before: Phase, after: Phase) -> list[Phase]:
-    """When everything was as it should be: the phase before, and the one after once `_SETTLED` seconds have passed.
+def during(samples: Iterable[Sample], rounds: Iterable[Round]) -> list[Sample]:
+    found = list(samples)
+    return [sample for each in rounds for sample in within(found, each.hit)]
 
-    Two stretches around the fault: what drifts meanwhile, on a machine with strangers, weighs less.
+
+def quiet(samples: Iterable[Sample], rounds: Sequence[Round]) -> list[Sample]:
+    """When everything was as it should be: before the first fault, between two, and after the last."""
+    found = list(samples)
+    stretches = [each.before for each in rounds] + [each.settled() for each in rounds[-1:]]
+    return [sample for stretch in stretches for sample in within(found, stretch)]
+
+
+def settling(samples: Iterable[Sample], rounds: Iterable[Round]) -> list[Sample]:
+    """The first `SETTLED` seconds after each fault."""
+    found = list(samples)
+    ends = [msgspec.structs.replace(each.after, ended=each.after.begun + SETTLED) for each in rounds]
+    return [sample for end in ends for sample in within(found, end)]
+
+
+def against(samples: Sequence[Sample], rounds: Sequence[Round], figure: Figure) -> list[float]:
+    """Each round: the figure while the fault lasted, divided by the same of the quiet on both its sides.
+
+    Rounds, because the machine is up to twice as fast in one minute as in the next: what drifts is about the same for a
+    fault and its neighbours. Each endpoint is held against itself, and counts as often as it was called (geometric
+    mean): in one heap the P99 of all would be that of the one slow endpoint which makes up two in a hundred of the
+    calls. Endpoints that are called too seldom to have a P99 are left out.
     """
-    settled = msgspec.structs.replace(after, begun=after.begun + _SETTLED)
-    return [before, settled] if settled.ended - settled.begun >= _SETTLED else [before]
+    return _each(
+        (within(samples, each.hit), [*within(samples, each.before), *within(samples, each.settled())], figure)
+        for each in rounds
+    )
 
 
-def against(samples: Sequence[Sample], hit: Phase, calm: Sequence[Phase], figure: Figure) -> float | None:
-    """The figure while the fault lasted, divided by the same of the quiet stretches together.
-
-    Each endpoint is held against itself, and counts as often as it was called (geometric mean): in one heap the P99 of
-    all would be that of the one slow endpoint which makes up two in a hundred of the calls. Endpoints that are called
-    too seldom to have a P99 are left out.
-    """
-    return _compared(within(samples, hit), [sample for phase in calm for sample in within(samples, phase)], figure)
+def noise(samples: Sequence[Sample], rounds: Sequence[Round], figure: Figure) -> list[float]:
+    """Each round: the quiet after the fault against the one before it. What a fault does is told apart from this only
+    where it lies outside."""
+    return _each((within(samples, each.settled()), within(samples, each.before), figure) for each in rounds)
 
 
-def noise(samples: Sequence[Sample], calm: Sequence[Phase], figure: Figure) -> tuple[float, float]:
-    """How far pieces of the quiet stretches lie from the whole: a ratio between these two means nothing."""
-    whole = [sample for phase in calm for sample in within(samples, phase)]
-    pieces = [piece for phase in calm for piece in _halves(phase)]
-    ratios = [_compared(within(samples, piece), whole, figure) or 1.0 for piece in pieces]
-    return round(min(ratios), 3), round(max(ratios), 3)
+def middle(ratios: Sequence[float]) -> float | None:
+    """The median of the rounds: a disk that stalls in one of them does not decide."""
+    return round(statistics.median(ratios), 3) if ratios else None
+
+
+def _each(compared: Iterable[tuple[Sequence[Sample], Sequence[Sample], Figure]]) -> list[float]:
+    found = (_compared(part, whole, figure) for part, whole, figure in compared)
+    return [ratio for ratio in found if ratio is not None]
 
 
 def _compared(part: Sequence[Sample], whole: Sequence[Sample], figure: Figure) -> float | None:
@@ -128,11 +166,6 @@ def _compared(part: Sequence[Sample], whole: Sequence[Sample], figure: Figure) -
             logs.append((len(theirs), math.log(figure(stats(ours)) / base)))
     weight = sum(count for count, _ in logs)
     return round(math.exp(sum(count * log for count, log in logs) / weight), 3) if weight else None
-
-
-def _halves(phase: Phase) -> list[Phase]:
-    middle = (phase.begun + phase.ended) / 2
-    return [msgspec.structs.replace(phase, ended=middle), msgspec.structs.replace(phase, begun=middle)]
 
 
 class Second(msgspec.Struct, frozen=True):

@@ -5,58 +5,74 @@ from typing import Final
 
 import click
 
-from .resilience_figures import FIGURES, Phase, Stats, against, noise, of, quiet, ratio, stats, within
+from .resilience_figures import (
+    FIGURES,
+    Round,
+    Stats,
+    against,
+    during,
+    middle,
+    noise,
+    of,
+    quiet,
+    ratio,
+    settling,
+    stats,
+)
 from .resilience_plan import ENDPOINTS, READS, SEND, SHOWN, WEBHOOK, Sample
 
 _PUBLISHED: Final = {"conversations": 800.0, "messages": 870.0, "me": 1000.0, WEBHOOK: 1100.0, SEND: 950.0}
 """Means of the existing system in production, in ms (published by its makers). For the rest it says 0.7 to 1.2 s."""
 
 
-def fault_table(title: str, samples: Sequence[Sample], phases: Sequence[Phase], affected: frozenset[str]) -> None:
-    """One row per endpoint and phase."""
+def fault_table(title: str, samples: Sequence[Sample], rounds: Sequence[Round], affected: frozenset[str]) -> None:
+    """One row per endpoint and kind of stretch, all rounds in one heap. Judged is each round by itself."""
     click.echo(f"\n{title}")
-    busy = ", ".join(f"{phase.name} {100 * phase.others:.0f} %" for phase in phases)
-    click.echo(f"  processor time of strangers: {busy}")
+    busy = ", ".join(f"{100 * each.hit.others:.0f} %" for each in rounds)
+    click.echo(f"  {len(rounds)} round(s); processor time of strangers during the fault: {busy}")
     click.echo(
-        f"  {'endpoint':<24} {'phase':<7} {'count':>6} {'errors':>7} {'5xx':>5} {'p50':>8} {'p95':>8} {'p99':>8}"
-        f" {'max':>8}   p50, p95, p99 against before"
+        f"  {'endpoint':<24} {'when':<8} {'count':>6} {'errors':>7} {'5xx':>5} {'p50':>8} {'p95':>8} {'p99':>8}"
+        f" {'max':>8}   p50, p95, p99 against quiet"
     )
     for name in ENDPOINTS:
-        mine = of(samples, [name])
-        first: Stats | None = None
-        for phase in phases:
-            found = stats(within(mine, phase))
-            if found.count:
-                mark = "*" if name in affected else " "
-                click.echo(f" {mark}{_row(SHOWN[name], phase.name, found, first)}")
-                first = first or found
+        mark = "*" if name in affected else " "
+        _rows(f"{mark}{SHOWN[name]}", of(samples, [name]), rounds)
     calm = of(samples, [name for name in ENDPOINTS if name not in affected])
     if calm:
-        whole = stats(within(calm, phases[0]))
-        for phase in phases:
-            click.echo(f"  {_row('all unaffected', phase.name, stats(within(calm, phase)), whole)}")
-        rest = quiet(phases[0], phases[-1])
+        _rows(" all unaffected", calm, rounds)
         for word, figure in FIGURES.items():
-            low, high = noise(calm, rest, figure)
+            found = against(calm, rounds, figure)
             click.echo(
-                f"  {word} of all unaffected, during against quiet: {against(calm, phases[1], rest, figure)} "
-                f"(noise between quiet stretches: {low} to {high})"
+                f"  {word} of all unaffected, during against quiet: {middle(found)}, of the rounds {_shown(found)} "
+                f"(quiet after against quiet before: {_shown(noise(calm, rounds, figure))})"
             )
     if affected:
         click.echo("  * needs what is gone or slow")
 
 
-def _row(name: str, phase: str, found: Stats, first: Stats | None) -> str:
+def _rows(name: str, samples: Sequence[Sample], rounds: Sequence[Round]) -> None:
+    usual = stats(quiet(samples, rounds))
+    for when, some in (("quiet", quiet), ("during", during), ("settling", settling)):
+        found = usual if when == "quiet" else stats(some(samples, rounds))
+        if found.count:
+            click.echo(f" {_row(name, when, found, None if found is usual else usual)}")
+
+
+def _shown(ratios: Sequence[float]) -> str:
+    return ", ".join(f"{ratio:.2f}" for ratio in ratios)
+
+
+def _row(name: str, when: str, found: Stats, first: Stats | None) -> str:
     times = " ".join(f"{value:8.1f}" for value in (found.p50, found.p95, found.p99, found.most))
     share = 100 * found.errors / found.count if found.count else 0.0
-    row = f"{name:<24} {phase:<7} {found.count:>6} {share:>6.2f}% {found.broken:>5} {times}"
-    if first is None or first is found:
+    row = f"{name:<25} {when:<8} {found.count:>6} {share:>6.2f}% {found.broken:>5} {times}"
+    if first is None:
         return row
     pairs = ((found.p50, first.p50), (found.p95, first.p95), (found.p99, first.p99))
     return row + "   " + " ".join(f"{ratio(now, then) or 0:.2f}" for now, then in pairs)
 
 
-def published_table(samples: Sequence[Sample], phase: Phase) -> None:
+def published_table(samples: Sequence[Sample]) -> None:
     """Ours in the scenario of the existing documents, against what they measured."""
     click.echo("\nour mean with 0.5 s and 20 % failures upstream, against the existing system's published figures")
     click.echo(
@@ -64,7 +80,7 @@ def published_table(samples: Sequence[Sample], phase: Phase) -> None:
         f" {'ratio':>6}   published after"
     )
     for name in (*READS, WEBHOOK, SEND):
-        found = stats(within(of(samples, [name]), phase))
+        found = stats(of(samples, [name]))
         if not found.count:
             continue
         mean = _PUBLISHED.get(name)
