@@ -15,7 +15,7 @@ from inbox.adapters.events.lines import Patience
 from inbox.adapters.events.memory import MemoryEvents
 from inbox.adapters.events.postgres import CHANNEL, PostgresEvents
 from inbox.adapters.events.redis import RedisEvents
-from inbox.domain.signals import Resync, Signal
+from inbox.domain.signals import LogGrew, Resync, Signal
 from inbox.kit.sealing import Sealer
 from inbox.main.embedded import Server
 from postgres_server import create_database, drop_database
@@ -49,6 +49,28 @@ async def test_what_waited_long_for_the_wire_arrives_as_a_resync() -> None:
             for letter in await one.outgoing(within=0):
                 other.received(letter)
             assert await taken(signals) == [arrives]
+
+
+async def test_that_the_log_grew_waits_for_company_and_nothing_else_does() -> None:
+    patient, other = Letters(most_bytes=1_000, gather=300.0), Letters(most_bytes=1_000)
+    async with other.subscribe() as signals, asyncio.timeout(20):
+        patient.publish(LogGrew())
+        letters = asyncio.create_task(patient.outgoing(within=10.0))
+        await asyncio.sleep(0)
+        assert not letters.done()
+        patient.publish(soon := a_signal())
+        for letter in await letters:
+            other.received(letter)
+        assert [await anext(signals), await anext(signals)] == [LogGrew(), soon]
+
+
+async def test_that_the_log_grew_is_said_without_company_too() -> None:
+    one, other = Letters(most_bytes=1_000, gather=0.001), Letters(most_bytes=1_000)
+    async with other.subscribe() as signals:
+        one.publish(LogGrew())
+        for letter in await one.outgoing(within=10.0):
+            other.received(letter)
+        assert await taken(signals) == [LogGrew()]
 
 
 @pytest.fixture

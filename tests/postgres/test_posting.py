@@ -50,7 +50,10 @@ def new(account: Channel, talk: ConversationId) -> NewMessage:
 
 
 async def post(database: PostgresDatabase, new: NewMessage, key: IdempotencyKey | None = None) -> bool | None:
-    return await database.outbox.post(new, created(new), key)
+    """Whether it is prompt."""
+    posted = await database.outbox.post(new, created(new), key)
+    assert posted is None or posted.claimed is None
+    return None if posted is None else posted.is_prompt
 
 
 def a_key(new: NewMessage, request: bytes = b"what it says") -> IdempotencyKey:

@@ -384,8 +384,8 @@ async def test_a_page_is_read_from_its_index_without_sorting(
     engine: AsyncEngine, statement: TextClause, values: dict[str, Any], index: str
 ) -> None:
     async with engine.connect() as connection:
-        # The tables are empty here, so the planner has to be told that reading all of them is no way.
-        for way in ("seqscan", "bitmapscan"):
+        # The tables are empty here, so the planner has to be told that reading all of them is no way, nor sorting them.
+        for way in ("seqscan", "bitmapscan", "sort"):
             await connection.execute(text(f"set local enable_{way} = off"))
         plan = "\n".join((await connection.execute(text(f"explain {statement.text}"), values)).scalars())
     assert index in plan

@@ -8,7 +8,8 @@ worked on alone next time. No failure ends a loop.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextvars import Context
 from datetime import timedelta
 from functools import partial
 from typing import Final, TypeAlias
@@ -23,7 +24,7 @@ from inbox.kit.telemetry import Metrics
 from inbox.ports.database import Database
 from inbox.ports.events import Events
 from inbox.ports.monitoring import Gate
-from inbox.ports.records import HeadTaken
+from inbox.ports.records import Claimed, HeadTaken, Outgoing
 from inbox.services.bot import Bot
 from inbox.services.ingest import Ingest
 from inbox.services.media_files import MediaFiles
@@ -147,22 +148,46 @@ class Worker:
         trials: set[asyncio.Task[None]] = set()
         async with asyncio.TaskGroup() as jobs:
             stopping = jobs.create_task(self._stopping.wait())
-            while not self._stopping.is_set():
-                if len(running) >= slots:
-                    await asyncio.wait({*running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                    await self._company(slots - len(running), slots)
-                    continue
-                room = self._room(kind, has_trial=bool(trials))
-                for job in await self._next(kind, start, (slots - len(running)) * lanes, room):
-                    task = jobs.create_task(self._run(job))
-                    running.add(task)
-                    task.add_done_callback(running.discard)
-                    if room == 1:
-                        trials.add(task)
-                        task.add_done_callback(partial(self._tried, kind, trials))
-                if self._is_short[kind]:
-                    await self._rest(kind)
+            begin = partial(self._begin, jobs, running)
+            with self._lent(running, slots, begin) if kind is WorkKind.SEND else nullcontext():
+                while not self._stopping.is_set():
+                    if len(running) >= slots:
+                        await asyncio.wait({*running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                        await self._company(slots - len(running), slots)
+                        continue
+                    room = self._room(kind, has_trial=bool(trials))
+                    for job in await self._next(kind, start, (slots - len(running)) * lanes, room):
+                        task = begin(job)
+                        if room == 1:
+                            trials.add(task)
+                            task.add_done_callback(partial(self._tried, kind, trials))
+                    if self._is_short[kind]:
+                        await self._rest(kind)
             await self._drain(running)
+
+    def _begin(
+        self, jobs: asyncio.TaskGroup, running: set[asyncio.Task[None]], job: Job, context: Context | None = None
+    ) -> asyncio.Task[None]:
+        task = jobs.create_task(self._run(job), context=context)
+        running.add(task)
+        task.add_done_callback(running.discard)
+        return task
+
+    def _lent(
+        self, running: set[asyncio.Task[None]], slots: int, begin: Callable[[Job, Context], object]
+    ) -> AbstractContextManager[None]:
+        """What is stored in this process is sent at once while a slot is free and no circuit holds sends back."""
+
+        def free() -> int:
+            is_held_back = self._stopping.is_set() or self._room(WorkKind.SEND, has_trial=False) is not None
+            return 0 if is_held_back else slots - len(running)
+
+        def send(claimed: Claimed) -> None:
+            # A context of its own: whoever stored it lends it neither request id nor span.
+            work = partial(self._deliver, claimed.head, claimed.lane)
+            begin(Job(lanes=[claimed.lane], work=work), Context())
+
+        return self._outbound.hands.lent(free, send)
 
     async def _company(self, free: int, slots: int) -> None:
         """Where slots get free one after the other, lanes for some of them are claimed together.
@@ -323,15 +348,18 @@ class Worker:
 
     async def _send(self, taken: HeadTaken) -> str:
         if taken.head is not None:
-            with self._spans.span("send", taken.head.traceparent) as span:
-                state = await self._outbound.deliver(taken.head, taken.lane)
-                span.note("outcome", state.value)
-                return state
+            return await self._deliver(taken.head, taken.lane)
         if taken.wait is not None:
             await self._database.work.retry(taken.lane, taken.wait)
             return "waits"
         await self._database.work.finish([taken.lane])
         return "nothing_to_send"
+
+    async def _deliver(self, head: Outgoing, lane: Lane) -> str:
+        with self._spans.span("send", head.traceparent) as span:
+            state = await self._outbound.deliver(head, lane)
+            span.note("outcome", state.value)
+            return state
 
     async def _reap(self) -> None:
         if await self._database.outbox.reap():

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
+from inbox.domain.accounts import Channel
 from inbox.domain.audit import AuditEntry
 from inbox.domain.events import Event, MessageCreated
 from inbox.domain.ids import AccountId, ConversationId, DeliveryId, MessageId
@@ -31,6 +32,7 @@ from inbox.ports.records import (
     IdempotencyKey,
     InboundBatch,
     NewMessage,
+    Posted,
     Settlement,
 )
 from inbox.ports.repositories import (
@@ -122,13 +124,23 @@ class Work(Protocol):
 class Outbox(Protocol):
     """Messages on their way out."""
 
-    async def post(self, new: NewMessage, created: MessageCreated, key: IdempotencyKey | None = None) -> bool | None:
+    async def post(
+        self,
+        new: NewMessage,
+        created: MessageCreated,
+        key: IdempotencyKey | None = None,
+        *,
+        over: Channel | None = None,
+    ) -> Posted | None:
         """A usual line of a person or a program, stored, queued and committed without a transaction of the caller.
 
-        `key` is remembered with it. True if its turn comes at once, False if its lane waits for something. None if
-        nothing was written: somebody holds the conversation or its lane, added a line since `new.at`, its window does
-        not outlast the message, the account does not have it, or the key was used before. A transaction tells which of
-        them it is. Raises `CommitUnknown` also after 5 s.
+        `key` is remembered with it. None if nothing was written: somebody holds the conversation or its lane, added a
+        line since `new.at`, its window does not outlast the message, the account does not have it, or the key was used
+        before. A transaction tells which of them it is. Raises `CommitUnknown` also after 5 s.
+
+        With `over`, the channel of the account, the caller can send it at once. It is claimed for him if nobody could
+        have claimed anything else before it: nothing is open in the conversation, its pair and its number may send,
+        and nothing of the number waits.
         """
         ...
 

@@ -110,6 +110,23 @@ class HeadTaken(msgspec.Struct, frozen=True, kw_only=True):
     wait: timedelta | None = None
 
 
+class Claimed(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that is the caller's to send, and the lane that it holds for it."""
+
+    lane: Lane
+    head: Outgoing
+
+
+class Posted(msgspec.Struct, frozen=True, kw_only=True):
+    """A usual line that is stored.
+
+    `is_prompt`: its turn comes at once, its lane waits for nothing. `claimed` if it is the caller's to send.
+    """
+
+    is_prompt: bool
+    claimed: Claimed | None = None
+
+
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one attempt, to be written if the token still fits.
 

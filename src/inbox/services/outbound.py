@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from inbox.domain.access import Actor, Permission
+from inbox.domain.accounts import Channel
 from inbox.domain.clock import Clock
 from inbox.domain.conversations import Conversation
 from inbox.domain.errors import (
@@ -40,11 +41,12 @@ from inbox.domain.work import Lane, back_off
 from inbox.ports.database import Database, Transaction
 from inbox.ports.events import Events
 from inbox.ports.messaging import Sender
-from inbox.ports.records import NewMessage, Outgoing, Settlement
+from inbox.ports.records import IdempotencyKey, NewMessage, Outgoing, Posted, Settlement
 from inbox.ports.views import Outcome
-from inbox.services.accepting import addressed, created, draft, is_usable, is_usual, key_of, known, put, timed
+from inbox.services.accepting import addressed, created, draft, is_usual, key_of, known, put, timed, usable
 from inbox.services.attaching import attach
 from inbox.services.handing_over import FileNotTaken, HandingOver
+from inbox.services.hands import Hands
 from inbox.services.rights import Rights
 from inbox.services.unseen import LastSeen, behind_all
 from inbox.services.waiting import Waiting
@@ -84,6 +86,8 @@ class Outbound:
         self._events = events
         self._now = clock
         self._waiting = Waiting()
+        self.hands = Hands()
+        """A worker in this process lends its own."""
 
     # --- accepting ----------------------------------------------------------------------------------------------------
 
@@ -108,13 +112,13 @@ class Outbound:
         """
         account_id = await self._rights.account_of(actor, conversation_id)
         actor.require(Permission.MESSAGES_SEND, account_id, ConversationNotFound)
-        can_send = await is_usable(self._rights.channel(account_id))
+        channel = await usable(self._rights.channel(account_id))
         new = draft(actor, account_id, conversation_id, content, key=key, send_at=send_at, now=self._now())
         has_uploads = next(uses(content), None) is not None
-        if can_send and last_seen is None and not has_uploads and is_usual(new, reply_to):
-            is_prompt = await self._database.outbox.post(new, created(new, State.QUEUED), key_of(new, reply_to))
-            if is_prompt is not None:
-                return Accepted(account_id, new.id, is_prompt=is_prompt)
+        if channel is not None and last_seen is None and not has_uploads and is_usual(new, reply_to):
+            posted = await self._post(new, key_of(new, reply_to), channel)
+            if posted is not None:
+                return Accepted(account_id, new.id, is_prompt=posted.is_prompt)
         async with self._database.transaction() as tx:
             # Uploads are locked after the conversation, and before its lane.
             conversation = await tx.conversations.lock(account_id, conversation_id, to_send_last=not has_uploads)
@@ -124,7 +128,18 @@ class Outbound:
             if last_seen is not None:
                 may_read = actor.may(Permission.MESSAGES_VIEW, account_id)
                 new = await behind_all(tx, new, last_seen, may_read=may_read)
-            return await self._store(tx, conversation, new, reply_to, can_send=can_send)
+            return await self._store(tx, conversation, new, reply_to, can_send=channel is not None)
+
+    async def _post(self, new: NewMessage, key: IdempotencyKey | None, channel: Channel) -> Posted | None:
+        """If a hand is free, it begins to send what is claimed for it."""
+        with self.hands.held() as is_held:
+            over = channel if is_held else None
+            posted = await self._database.outbox.post(new, created(new, State.QUEUED), key, over=over)
+            if posted is not None and (claimed := posted.claimed) is not None and not self.hands.begin(claimed):
+                # The worker has stopped. Another one takes it, at the latest when the lease is over.
+                with suppress(InboxError):
+                    await self._database.outbox.release(new.id, claimed.head.token, claimed.lane, timedelta(0))
+            return posted
 
     async def _store(
         self,

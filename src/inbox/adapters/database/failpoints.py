@@ -45,6 +45,8 @@ POINTS: Final = tuple(
 )
 """Every point there is. `commit` is passed by every transaction, `commit.x` by those in which `tx.x` came last."""
 
+_COMMITTING: Final = ("commit", "outbox.post:")
+
 _COMMITS: Final = frozenset(point.partition(":")[0] for point in POINTS if point.startswith("commit."))
 
 MAX_DELAY: Final = 60.0
@@ -107,7 +109,7 @@ class Failpoints:
         match rule.action:
             case Action.KILL:
                 self._kill()
-            case Action.RAISE if rule.point.startswith("commit") and rule.point.endswith(":after"):
+            case Action.RAISE if rule.point.startswith(_COMMITTING) and rule.point.endswith(":after"):
                 raise CommitUnknown(f"failpoint {rule.point}")
             case Action.RAISE:
                 raise DatabaseUnavailable(f"failpoint {rule.point}")

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from inbox.adapters.database.failpoints import Failpoints, Trail
+from inbox.domain.accounts import Channel
 from inbox.domain.audit import AuditEntry
 from inbox.domain.bot_profile import Profile
 from inbox.domain.content import Content
@@ -31,6 +32,7 @@ from inbox.ports.records import (
     IdempotencyKey,
     InboundBatch,
     NewMessage,
+    Posted,
     Settlement,
     Target,
     Unseen,
@@ -295,11 +297,19 @@ class FaultyOutbox:
         self._inner = inner
         self._failpoints = failpoints
 
-    async def post(self, new: NewMessage, created: MessageCreated, key: IdempotencyKey | None = None) -> bool | None:
+    async def post(
+        self,
+        new: NewMessage,
+        created: MessageCreated,
+        key: IdempotencyKey | None = None,
+        *,
+        over: Channel | None = None,
+    ) -> Posted | None:
         await self._failpoints.hit("outbox.post:before")
-        is_prompt = await self._inner.post(new, created, key)
-        await self._failpoints.hit("outbox.post:after")
-        return is_prompt
+        posted = await self._inner.post(new, created, key, over=over)
+        if posted is not None:
+            await self._failpoints.hit("outbox.post:after")
+        return posted
 
     async def take_heads(self, lanes: Sequence[Lane], now: datetime | None = None) -> list[HeadTaken]:
         await self._failpoints.hit("outbox.take_heads:before")

@@ -1,7 +1,8 @@
 """What every bus between processes does, whatever its wire: signals travel in letters.
 
 A signal reaches own subscribers directly, the others with the next letter; those of one moment share one, because a
-letter costs the wire more than what is in it. Whenever something may have been lost, `Resync` takes its place.
+letter costs the wire more than what is in it. That the log grew is said in company, or 4 ms later: whoever writes to it
+has something better to do at that moment. Whenever something may have been lost, `Resync` takes its place.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from typing import Final
 import msgspec
 
 from inbox.adapters.events.memory import MemoryEvents
-from inbox.domain.signals import Resync, Signal
+from inbox.domain.signals import LogGrew, Resync, Signal
 
 BACKLOG: Final = 10_000
 """Different signals that may wait for the wire; then the others are told to look at everything again."""
@@ -33,8 +34,14 @@ class Letter(msgspec.Struct, frozen=True, array_like=True):
 class Letters:
     """The bus of one process without its wire."""
 
-    def __init__(self, *, most_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """A letter has `most_bytes` at most; a signal that does not fit is a `Resync` for the others."""
+    def __init__(
+        self, *, most_bytes: int, clock: Callable[[], float] = time.monotonic, gather: float = _GATHER_SECONDS
+    ) -> None:
+        """A letter has `most_bytes` at most; a signal that does not fit is a `Resync` for the others.
+
+        `gather` are the seconds between two letters, and those that `LogGrew` waits for company.
+        """
+        self._gather = gather
         self._local = MemoryEvents()
         self._origin = secrets.token_hex(8)
         self._most_bytes = most_bytes
@@ -43,6 +50,7 @@ class Letters:
         """Each once, where it was said last."""
         self._waiting_since = 0.0
         self._has_some = asyncio.Event()
+        self._is_urgent = asyncio.Event()
         self._next_at = 0.0
 
     def publish(self, *signals: Signal) -> None:
@@ -53,17 +61,22 @@ class Letters:
         return self._local.subscribe()
 
     async def outgoing(self, *, within: float) -> list[str]:
-        """The next letters, as soon as there are any, but not sooner than 4 ms after the last ones.
+        """The next letters, as soon as there are any, but not sooner than `gather` after the last ones.
 
-        None of them after `within` seconds: time to see whether the wire still holds.
+        `LogGrew` alone waits as long. None of them after `within` seconds: time to see whether the wire still holds.
         """
         clock = asyncio.get_running_loop().time
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
                 await self._has_some.wait()
+        if self._has_some.is_set() and not self._is_urgent.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._gather):
+                    await self._is_urgent.wait()
         await asyncio.sleep(max(0.0, self._next_at - clock()))
-        self._next_at = clock() + _GATHER_SECONDS
+        self._next_at = clock() + self._gather
         self._has_some.clear()
+        self._is_urgent.clear()
         signals = list(self._waiting)
         if signals and self._clock() - self._waiting_since > STALE_SECONDS:
             signals = [Resync()]
@@ -102,6 +115,8 @@ class Letters:
         if len(self._waiting) > BACKLOG:
             self._waiting = {Resync(): None}
         self._has_some.set()
+        if any(type(signal) is not LogGrew for signal in signals):
+            self._is_urgent.set()
 
     def _packed(self, signals: list[Signal]) -> Iterator[str]:
         """As few letters as fit."""

@@ -3,6 +3,7 @@
 The connection is one of the engine's pool, and failures get the same names.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -47,9 +48,16 @@ class Direct:
         self._compiled: dict[TextClause, _Compiled] = {}
 
     async def rows(
-        self, statement: TextClause, values: Mapping[str, Any], *, committing: bool = False
+        self,
+        statement: TextClause,
+        values: Mapping[str, Any],
+        *,
+        committing: bool = False,
+        within: float | None = None,
     ) -> Sequence[Record]:
         """What the statement returns. Raises as `database_errors` does; `committing` has the meaning that it has there.
+
+        `within` are seconds for the statement, without the wait for a connection; None leaves it to the server's limit.
 
         A connection of which nobody knows how it stands, after an interruption for one, is not used again.
         """
@@ -61,9 +69,10 @@ class Direct:
         try:
             self._tell("before_cursor_execute", connection, compiled.sql)
             with database_errors(committing=committing):
-                found: Sequence[Record] = await driver.fetch(
-                    compiled.sql, *[given[name] for name in compiled.names], record_class=Record
-                )
+                async with asyncio.timeout(within):
+                    found: Sequence[Record] = await driver.fetch(
+                        compiled.sql, *[given[name] for name in compiled.names], record_class=Record
+                    )
         except BaseException as error:
             self._tell("after_cursor_execute", connection, compiled.sql)
             if not isinstance(error.__cause__ or error, asyncpg.PostgresError):

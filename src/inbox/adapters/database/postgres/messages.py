@@ -17,7 +17,7 @@ from inbox.domain.errors import ConversationNotFound, IdempotencyKeyReused
 from inbox.domain.events import Cause, ConversationUpdated, Event, MessageCreated, kind_of
 from inbox.domain.ids import AccountId, ConversationId, MessageId, UserId
 from inbox.domain.messages import Author, Status
-from inbox.domain.outbound import WINDOW_MARGIN, Step
+from inbox.domain.outbound import LEASE, Step
 from inbox.domain.outgoing import Sendable
 from inbox.domain.outgoing_files import Document, File
 from inbox.domain.scheduling import MOST_WAITING
@@ -57,7 +57,7 @@ _ADDED: Final = """, line as (
 )"""
 # The rows come from `line`, so their ids are drawn while the conversation is held. Only for a transaction that holds
 # the lane as well: its statement waits for nothing then (`event_log.py`).
-_TOLD: Final = """, told as (
+TOLD: Final = """, told as (
   insert into event_log (account_id, conversation_id, kind, body)
   select line.account_id, line.id, e.kind, e.body
   from line cross join lateral (
@@ -68,57 +68,49 @@ _TOLD: Final = """, told as (
 )"""
 _DONE: Final = "select exists (select from owner) as is_stored, exists (select from work) as is_new"
 
+
 # One statement, in the lock order of the house. The outbox row joins the lane, so its serial is drawn under the lane's
 # lock: serials of a conversation follow the order of commits. A lane has the rank of the most urgent message that waits
 # in it, and opens no sooner than the limit of its pair allows.
-_QUEUED: Final = f"""{_ADDED}, lane as (
-  insert into lanes (kind, key, account_id, priority)
-  select 'send', conversation_id::text, account_id, cast(:priority as smallint) from message
+def queueing(claims: str = "false", *, is_known: str = "true") -> str:
+    """SQL that adds the message of `owner` and queues it.
+
+    `claims` is SQL: whether whoever queues it also sends it. An idle lane is then theirs, as if they had claimed it.
+    They have to have looked at the lane for that, unless it is new: `is_known` says whether they did.
+    """
+    return f"""{_ADDED}, lane as (
+  insert into lanes (kind, key, account_id, priority, due, fence, attempts)
+  select 'send', conversation_id::text, account_id, cast(:priority as smallint),
+         now() + cast(:lease as interval) * mine.claims, mine.claims, mine.claims
+  from message cross join (select ({claims})::int as claims) mine
   on conflict (kind, key) do update
   set ver = lanes.ver + 1,
-      due = case when lanes.ver = lanes.done then greatest(excluded.due, lanes.pair_at) else lanes.due end,
+      due = case when lanes.ver > lanes.done then lanes.due
+            when {is_known} then greatest(excluded.due, lanes.pair_at) else greatest(now(), lanes.pair_at) end,
+      fence = lanes.fence + case when lanes.ver = lanes.done and {is_known} then excluded.fence else 0 end,
+      attempts = case when lanes.ver = lanes.done and {is_known} then excluded.attempts else lanes.attempts end,
       priority = case when lanes.ver = lanes.done then excluded.priority
                  else least(lanes.priority, excluded.priority) end
-  returning key, attempts = 0 and retries > 0 as is_postponed
+  returning key, ver, fence, pair_refusals, attempts > 0 and ver = done + 1 as is_claimed,
+            attempts = 0 and retries > 0 as is_postponed
 ), work as (
-  insert into outbox (id, account_id, conversation_id, state, expires_at, epoch, turn_id, part, traceparent)
-  select m.id, m.account_id, m.conversation_id, 'queued', cast(:expires_at as timestamptz), cast(:epoch as bigint),
-         cast(:turn_id as uuid), cast(:part as int), cast(:traceparent as text)
+  insert into outbox (id, account_id, conversation_id, state, token, lease_until, expires_at, epoch, turn_id, part,
+                      traceparent)
+  select m.id, m.account_id, m.conversation_id, case when lane.is_claimed then 'claimed' else 'queued' end,
+         case when lane.is_claimed then gen_random_uuid() end,
+         case when lane.is_claimed then now() + cast(:lease as interval) end,
+         cast(:expires_at as timestamptz), cast(:epoch as bigint), cast(:turn_id as uuid), cast(:part as int),
+         cast(:traceparent as text)
   from message m join lane on lane.key = m.conversation_id::text
   on conflict (turn_id, part) do nothing
-  returning id
+  returning id, token
 )"""  # noqa: S608 - constants of ours
+
+
 _IS_POSTPONED: Final = "(select is_postponed from lane) as is_postponed"
 
-_QUEUE: Final = text(f"{_OWNER}{_QUEUED} {_DONE}, {_IS_POSTPONED}")
-_QUEUE_AND_TELL: Final = text(f"{_OWNER}{_QUEUED}{_TOLD} {_DONE}, {_IS_POSTPONED}")
-
-# A line that came after the time of this one makes it wait for a new time: the thread is read by them.
-QUEUE_IF_FREE: Final = text(f"""
-with held as materialized (
-  select id, account_id from conversations
-  where id = :conversation_id and account_id = :account_id and updated_at <= cast(:at as timestamptz)
-    and window_expires_at >= cast(:expires_at as timestamptz) + cast(:margin as interval)
-  for update skip locked
-), free as materialized (
-  select key from lanes where kind = 'send' and key = (select id::text from held) for update skip locked
-), mine as materialized (
-  select id, account_id from held
-  where exists (select from free) or not exists (select from lanes where kind = 'send' and key = held.id::text)
-), remembered as (
-  insert into idempotency_keys (account_id, caller, call, key, request_hash, message_id)
-  select account_id, cast(:caller as uuid), cast(:call as text), cast(:key as text), cast(:request_hash as bytea),
-         cast(:id as uuid)
-  from mine where cast(:key as text) is not null
-  on conflict do nothing
-  returning key
-), owner as (
-  select id, account_id, true as is_new from mine
-  where cast(:key as text) is null or exists (select from remembered)
-){_QUEUED}{_TOLD} {_DONE}, {_IS_POSTPONED}
-""").bindparams(margin=WINDOW_MARGIN)  # noqa: S608 - constants of ours
-"""All of a usual send, as a transaction of its own (`PostgresOutbox.post`): it holds what it changes. It waits for
-nobody, but for who uses the same key in another conversation at this moment, or changes the account."""
+_QUEUE: Final = text(f"{_OWNER}{queueing()} {_DONE}, {_IS_POSTPONED}").bindparams(lease=LEASE)
+_QUEUE_AND_TELL: Final = text(f"{_OWNER}{queueing()}{TOLD} {_DONE}, {_IS_POSTPONED}").bindparams(lease=LEASE)
 
 # No lane knows of it before its time comes: `scheduled.py` does what is left out here.
 _SCHEDULE: Final = text(f"""{_OWNER}{_ADDED}, work as (

@@ -1,6 +1,5 @@
 """Messages on their way out: heads, the fence before the wire, what came of it, and what was left behind."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -12,26 +11,23 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from inbox.adapters.database.postgres import event_log, statuses, undelivered, windows
 from inbox.adapters.database.postgres.absences import Absences
-from inbox.adapters.database.postgres.direct import Direct
 from inbox.adapters.database.postgres.engine import autocommit, database_errors, repeated
-from inbox.adapters.database.postgres.messages import QUEUE_IF_FREE, queued, remembered
 from inbox.adapters.database.postgres.outbox_fences import Fences
 from inbox.adapters.database.postgres.outbox_heads import Heads
 from inbox.adapters.database.postgres.outbox_outcomes import Outcomes
+from inbox.adapters.database.postgres.outbox_posting import Posting
 from inbox.adapters.database.postgres.scheduled import Scheduled
 from inbox.adapters.database.postgres.times import timed
-from inbox.domain.errors import CommitUnknown, InboxError
+from inbox.domain.accounts import Channel
+from inbox.domain.errors import InboxError
 from inbox.domain.events import MessageCreated
 from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.domain.outbound import REAP_AFTER, UNCONFIRMED_AFTER, State, Step, after
-from inbox.domain.signals import LogGrew, MessageSettled, WorkWaiting
-from inbox.domain.work import Lane, WorkKind
+from inbox.domain.signals import MessageSettled
+from inbox.domain.work import Lane
 from inbox.kit.sealing import Sealer
 from inbox.ports.events import Events
-from inbox.ports.records import HeadTaken, IdempotencyKey, NewMessage, Settlement
-
-_POST_SECONDS: Final = 5.0
-"""As long as a transaction may take."""
+from inbox.ports.records import HeadTaken, IdempotencyKey, NewMessage, Posted, Settlement
 
 _GIVEN_BACK: Final = [state.value for state in State if after(state, Step.NOTHING_SENT) is State.QUEUED]
 
@@ -113,8 +109,8 @@ class PostgresOutbox:
     def __init__(self, engine: AsyncEngine, sealer: Sealer, events: Events) -> None:
         self._engine = engine
         self._autocommit = autocommit(engine)
-        self._direct = Direct(engine)
         self._events = events
+        self._posting = Posting(engine, events)
         self._heads = Heads(engine, sealer, events)
         self._fences = Fences(engine)
         self._outcomes = Outcomes(engine, events)
@@ -131,17 +127,15 @@ class PostgresOutbox:
         async with self._outcomes.running(), self._fences.running():
             yield
 
-    async def post(self, new: NewMessage, created: MessageCreated, key: IdempotencyKey | None = None) -> bool | None:
-        values = {**queued(new, created), **remembered(key)}
-        try:
-            async with asyncio.timeout(_POST_SECONDS):
-                (row,) = await self._direct.rows(QUEUE_IF_FREE, values, committing=True)
-        except TimeoutError as error:
-            raise CommitUnknown from error
-        if not row.is_stored:
-            return None
-        self._events.publish(WorkWaiting(WorkKind.SEND), LogGrew())
-        return not row.is_postponed
+    async def post(
+        self,
+        new: NewMessage,
+        created: MessageCreated,
+        key: IdempotencyKey | None = None,
+        *,
+        over: Channel | None = None,
+    ) -> Posted | None:
+        return await self._posting.post(new, created, key, over=over)
 
     async def take_heads(self, lanes: Sequence[Lane], now: datetime | None = None) -> list[HeadTaken]:
         return await self._heads.take(lanes, now)

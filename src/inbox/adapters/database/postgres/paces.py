@@ -37,6 +37,12 @@ For claims alone. One that a crash of the server undoes is a claim that the fenc
 _WAITS: Final = "kind = 'send' and ver > done and parked is null and attempts = 0"
 _PRIORITIES: Final = f"generate_series({min(Priority)}, {max(Priority)}) w(priority)"
 
+IS_DUE: Final = f"""exists (
+  select from {_PRIORITIES} where (
+    select due from lanes where {_WAITS} and account_id = {{account}} and lanes.priority = w.priority
+    order by due limit 1) <= {{time}})"""  # noqa: S608 - constants of ours
+"""SQL: whether a message of the account waits for its turn. A probe of one index for each priority."""
+
 # A lane whose worker died comes first and alone: its token was taken then. Otherwise each number with something due
 # gets an equal share of what is asked for, never more than its tokens, and those go first that had their turn longest
 # ago. Within a number priority decides, but each tenth message is the one that has waited longest. Numbers, priorities
@@ -55,11 +61,7 @@ with recursive suspect as materialized (
   from account a where a.id is not null
 ), busy as materialized (
   select a.id from account a
-  where a.id is not null and not exists (select from suspect)
-    and exists (
-      select from {_PRIORITIES} where (
-        select due from lanes where {_WAITS} and account_id = a.id and lanes.priority = w.priority
-        order by due limit 1) <= :time)
+  where a.id is not null and not exists (select from suspect) and {IS_DUE.format(account="a.id", time=":time")}
 ), pace as materialized (
   select p.* from number_paces p join busy b on b.id = p.account_id order by p.account_id for update of p
 ), bucket as materialized (

@@ -1,0 +1,143 @@
+"""A message that is stored in a process with a worker leaves at once: nobody looks for it, nobody has to be woken."""
+
+import asyncio
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from builders import execute
+from inbox.domain.access import Actor, Grant, Permission
+from inbox.domain.content import Text
+from inbox.domain.outbound import State
+from inbox.domain.work import WorkKind
+from inbox.entrypoints.worker import Limits
+from inbox.services.outbound import Accepted, Outbound
+from member_builders import a_user
+from services.file_scene import no_files
+from services.rights_scene import forgetful
+from worker.house import QUICK, House, Silent, running
+
+SLEEPY = msgspec.structs.replace(QUICK, poll=300.0)
+"""Looks once, and then only if it is woken."""
+
+_whose: ContextVar[str] = ContextVar("whose", default="nobody's")
+
+
+class Scene:
+    """A worker that hears no signals, and somebody who writes through the same process."""
+
+    def __init__(self, house: House, account, actor: Actor) -> None:
+        self.house = house
+        self._account = account
+        self._actor = actor
+        files = no_files(house.database, house.clock)
+        self.outbound = Outbound(
+            house.database, forgetful(house.database), house.sender, house.signals, house.clock, files
+        )
+
+    def worker(self, limits: Limits = SLEEPY) -> Any:  # noqa: ANN401 - a worker
+        return self.house.worker(limits, outbound=self.outbound)
+
+    async def says(self, text: str) -> Accepted:
+        conversation, _ = await self.house.a_talk(self._account, bot_enabled=False)
+        await execute(
+            self.house.engine,
+            "update conversations set window_expires_at = :until where id = :id",
+            until=datetime.now(UTC) + timedelta(hours=20),
+            id=conversation,
+        )
+        return await self.outbound.accept(self._actor, conversation, Text(body=text), key=None)
+
+    async def rests(self) -> None:
+        """Until the worker has begun."""
+        await self.house.until_true(self._is_free)
+
+    def _is_free(self) -> bool:
+        with self.outbound.hands.held() as is_held:
+            return is_held
+
+
+@pytest.fixture
+async def scene(database, engine, clock, account) -> Scene:
+    grant = Grant(code=Permission.MESSAGES_SEND, account_id=account.account_id)
+    actor = Actor(user_id=await a_user(engine), email=None, is_active=True, grants=(grant,))
+    return Scene(House(database, engine, Silent(), clock), account, actor)
+
+
+async def test_it_is_sent_although_nobody_wakes_the_worker(scene: Scene) -> None:
+    async with running(scene.worker()):
+        await scene.rests()
+        await asyncio.gather(*(scene.says(f"{n}") for n in range(5)))
+        await scene.house.until_done("send", "accepted", 5)
+    assert scene.house.sender.texts() == ["0", "1", "2", "3", "4"]
+    assert await scene.house.states() == {f"{n}": State.ACCEPTED for n in range(5)}
+    assert await execute(scene.house.engine, "select 1 from lanes where ver > done or attempts > 0") == []
+
+
+async def test_what_finds_no_slot_waits_for_one(scene: Scene) -> None:
+    scene.house.sender.behind |= {"hangs"}
+    async with running(scene.worker(msgspec.structs.replace(QUICK, sends=1))):
+        await scene.rests()
+        await scene.says("hangs")
+        await scene.house.sender.holds.wait()
+        await scene.says("waits")
+        assert (await scene.house.states())["waits"] == State.QUEUED
+        scene.house.sender.let_go.set()
+        await scene.house.until_done("send", "accepted", 2)
+
+
+class Shut:
+    """A circuit that lets so much through."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self.is_asked = False
+
+    def room(self) -> int | None:
+        self.is_asked = True
+        return self._room
+
+    async def moved(self, seen: int) -> int:
+        await asyncio.Event().wait()
+        return seen
+
+
+@pytest.mark.parametrize("room", [0, 1])
+async def test_a_circuit_that_is_not_closed_is_left_to_the_loop(scene: Scene, room: int) -> None:
+    shut = Shut(room)
+    async with running(scene.worker(msgspec.structs.replace(SLEEPY, gates={WorkKind.SEND: shut}))):
+        await scene.house.until_true(lambda: shut.is_asked)
+        await scene.says("held back")
+        assert await scene.house.states() == {"held back": State.QUEUED}
+
+
+async def test_a_worker_that_stops_ends_what_it_has_begun(scene: Scene) -> None:
+    scene.house.sender.behind |= {"under way"}
+    async with running(worker := scene.worker()):
+        await scene.rests()
+        await scene.says("under way")
+        await scene.house.sender.holds.wait()
+        worker.stop()
+        await scene.says("too late")
+        scene.house.sender.let_go.set()
+    assert await scene.house.states() == {"under way": State.ACCEPTED, "too late": State.QUEUED}
+
+
+async def test_the_send_does_not_run_in_the_context_of_the_request(scene: Scene) -> None:
+    seen: list[str] = []
+    send = scene.house.sender.send
+
+    async def looked(*given: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the port says
+        seen.append(_whose.get())
+        return await send(*given, **options)
+
+    scene.house.sender.send = looked  # type: ignore[method-assign]
+    async with running(scene.worker()):
+        await scene.rests()
+        _whose.set("Ana's request")
+        await scene.says("Bonjour")
+        await scene.house.until_done("send", "accepted", 1)
+    assert seen == ["nobody's"]
