@@ -39,7 +39,7 @@ async def play(emulator: Emulator, url: str, client: httpx.AsyncClient) -> Said:
             conversation = await browser.conversation_with_words(ZOE)
             first = await browser.say(conversation, "key-1", "Bonjour, ici Léa de l'atelier.")
             texts |= [await _write(emulator, ANNA, "Encore, question quatre : et dimanche ?")]
-            second = await browser.say(conversation, "key-2", "Votre vélo est prêt depuis ce matin.")
+            second = await browser.say(conversation, "key-2", "Votre vélo est prêt depuis ce matin.", is_answer=True)
     except TimeoutError:
         raise AssertionError(f"for {PATIENCE:.0f} s the agent saw no message of the customer, or no answer") from None
     return Said([first, second], texts)
@@ -72,9 +72,15 @@ class Browser:
                     return str(row["id"])
             await asyncio.sleep(LOOK_EVERY)
 
-    async def say(self, conversation: str, key: str, text: str) -> Posted:
-        """Sends a text until it is answered, and then once more, as by a finger that hit twice."""
+    async def say(self, conversation: str, key: str, text: str, *, is_answer: bool = False) -> Posted:
+        """Sends a text until it is answered, and then once more, as by a finger that hit twice.
+
+        An answer quotes what the customer wrote: it takes a transaction, a usual line one statement.
+        """
         told = {"conversation_id": conversation, "content": text}
+        if is_answer:
+            rows = await self._call("GET", f"/messages/{conversation}")
+            told["reply_to_message_id"] = next(row["id"] for row in rows if row["direction"] == "inbound")
         answers = [
             await self._call("POST", "/messages/send", told, {"idempotency-key": key}),
             await self._call("POST", "/messages/send", told, {"idempotency-key": key, "prefer": "respond-async"}),

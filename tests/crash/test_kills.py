@@ -12,6 +12,8 @@ POINTS = {
     "deliveries are committed": "commit.apply:after",
     "an agent's message is not committed": "outbox.post:before",
     "an agent's message is committed and its POST not answered": "outbox.post:after",
+    "an agent's answer is not committed": "commit.queue:before",
+    "an agent's answer is committed and its POST not answered": "commit.queue:after",
     "a message is claimed": "outbox.take_heads:after",
     "the fence has not passed": "outbox.to_wire:before",
     "the outcome is written down": "outbox.settle:after",
