@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from builders import a_conversation, a_new_message, a_queued_message, execute
+from builders import LOCK_WAIT, a_conversation, a_new_message, a_queued_message, execute, until
 from database_fixtures import RecordedSignals
 from event_builders import created
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
@@ -25,11 +25,8 @@ _OPEN = [State.QUEUED, State.CLAIMED, State.WIRE, State.UNKNOWN]
 
 @pytest.fixture
 async def talk(engine: AsyncEngine, account: Channel) -> ConversationId:
-    """Its window is open for a day, and something was sent there before."""
-    conversation = await a_talk(engine, account)
-    await a_queued_message(engine, account.account_id, conversation, state=State.DELIVERED)
-    await execute(engine, "update lanes set done = ver")
-    return conversation
+    await execute(engine, "insert into number_paces (account_id) values (:id)", id=account.account_id)
+    return await a_talk(engine, account)
 
 
 @pytest.fixture
@@ -38,7 +35,10 @@ def new(account: Channel, talk: ConversationId) -> NewMessage:
 
 
 async def a_talk(engine: AsyncEngine, account: Channel) -> ConversationId:
+    """Its window is open for a day, and something was sent there before."""
     conversation = await a_conversation(engine, account.account_id)
+    await a_queued_message(engine, account.account_id, conversation, state=State.DELIVERED)
+    await execute(engine, "update lanes set done = ver where key = :key", key=str(conversation))
     await execute(
         engine,
         """update conversations set window_expires_at = now() + interval '1 day', updated_at = now() - interval '1 hour'
@@ -49,7 +49,7 @@ async def a_talk(engine: AsyncEngine, account: Channel) -> ConversationId:
 
 
 async def post(database: PostgresDatabase, account: Channel, new: NewMessage) -> Posted:
-    posted = await database.outbox.post(new, created(new), over=account)
+    posted = await database.outbox.post(new, created(new), claims=True)
     assert posted is not None
     return posted
 
@@ -60,12 +60,9 @@ async def claimed(database: PostgresDatabase, account: Channel, new: NewMessage)
     return found
 
 
-@pytest.mark.parametrize("first", [False, True])
 async def test_what_it_claims_is_what_a_worker_would_have_claimed(
-    engine: AsyncEngine, database: PostgresDatabase, account: Channel, new: NewMessage, first
+    engine: AsyncEngine, database: PostgresDatabase, account: Channel, new: NewMessage
 ) -> None:
-    if first:
-        await execute(engine, "delete from lanes")
     ours = await claimed(database, account, new)
     rows = "select to_jsonb(o) - 'token' - 'lease_until' - 'updated_at' as shown, l.attempts, l.due > now() as is_held"
     rows += " from outbox o join lanes l on l.key = o.conversation_id::text where o.id = :id"
@@ -118,7 +115,8 @@ async def test_without_a_channel_nothing_is_claimed_and_no_token_is_taken(
     posted = await database.outbox.post(new, created(new))
     assert posted == Posted(is_prompt=True)
     assert signals.published == [WorkWaiting(WorkKind.SEND), LogGrew()]
-    assert await execute(engine, "select from number_paces") == []
+    [pace] = await execute(engine, "select taken from number_paces")
+    assert pace.taken == 0
 
 
 async def _another_one(engine: AsyncEngine, account: Channel, talk: ConversationId) -> None:
@@ -137,7 +135,7 @@ async def _off(engine: AsyncEngine, account: Channel, talk: ConversationId) -> N
 async def _no_token(engine: AsyncEngine, account: Channel, talk: ConversationId) -> None:
     await execute(
         engine,
-        "insert into number_paces (account_id, free_at) values (:id, now() + interval '1 minute')",
+        "update number_paces set free_at = now() + interval '1 minute' where account_id = :id",
         id=account.account_id,
     )
 
@@ -146,11 +144,22 @@ async def _pair_waits(engine: AsyncEngine, account: Channel, talk: ConversationI
     await execute(engine, "update lanes set pair_at = now() + interval '1 minute'")
 
 
+async def _new_number(engine: AsyncEngine, account: Channel, talk: ConversationId) -> None:
+    """Nothing was sent with it yet."""
+    await execute(engine, "delete from number_paces")
+
+
+async def _new_talk(engine: AsyncEngine, account: Channel, talk: ConversationId) -> None:
+    await execute(engine, "delete from lanes")
+
+
 async def _parked(engine: AsyncEngine, account: Channel, talk: ConversationId) -> None:
     await execute(engine, "update lanes set parked = 'by a test'")
 
 
-@pytest.mark.parametrize("reason", [_another_one, _paused, _off, _no_token, _pair_waits, _parked])
+@pytest.mark.parametrize(
+    "reason", [_another_one, _paused, _off, _no_token, _pair_waits, _parked, _new_number, _new_talk]
+)
 async def test_what_has_to_wait_is_left_to_the_workers(
     engine: AsyncEngine,
     database: PostgresDatabase,
@@ -204,16 +213,33 @@ async def test_a_lane_in_the_hands_of_a_worker_is_left_to_it(
 async def test_a_pace_that_somebody_holds_is_not_waited_for(
     engine: AsyncEngine, database: PostgresDatabase, account: Channel, new: NewMessage
 ) -> None:
-    await execute(engine, "insert into number_paces (account_id) values (:id)", id=account.account_id)
     async with engine.begin() as holder:
         await holder.execute(text("select from number_paces for update"))
         assert (await post(database, account, new)).claimed is None
 
 
+async def test_who_changes_the_number_is_waited_for_without_its_pace(
+    engine: AsyncEngine, database: PostgresDatabase, account: Channel, new: NewMessage
+) -> None:
+    async with engine.begin() as holder:
+        await holder.execute(text("select from whatsapp_accounts for update"))
+        posting = asyncio.create_task(post(database, account, new))
+        await until(engine, LOCK_WAIT)  # the message refers to the account
+        await holder.execute(text("select from number_paces for update nowait"))
+    assert (await posting).claimed is None
+
+
+async def test_its_channel_is_that_of_the_moment(
+    engine: AsyncEngine, database: PostgresDatabase, account: Channel, new: NewMessage
+) -> None:
+    await execute(engine, "update whatsapp_accounts set phone_number_id = '10600009999'")
+    assert (await claimed(database, account, new)).head.channel.phone_number_id == "10600009999"
+
+
 async def test_each_one_costs_the_number_a_token(
     engine: AsyncEngine, database: PostgresDatabase, account: Channel, new: NewMessage
 ) -> None:
-    await execute(engine, "insert into number_paces (account_id, ceiling) values (:id, 1)", id=account.account_id)
+    await execute(engine, "update number_paces set ceiling = 1")
     assert (await post(database, account, new)).claimed is not None
     [pace] = await execute(
         engine,
@@ -234,7 +260,7 @@ async def test_of_many_at_once_no_more_are_claimed_than_the_number_may_send_and_
 
     async def line(conversation: ConversationId) -> MessageId | None:
         one = a_new_message(account.account_id, conversation)
-        posted = await database.outbox.post(one, created(one), over=account)
+        posted = await database.outbox.post(one, created(one), claims=True)
         return one.id if posted and posted.claimed else None
 
     await asyncio.gather(*(line(talk) for talk in talks * 3))
@@ -242,7 +268,7 @@ async def test_of_many_at_once_no_more_are_claimed_than_the_number_may_send_and_
     heads = await execute(
         engine,
         """select o.state, o.serial = min(o.serial) over (partition by o.conversation_id) as is_first from outbox o
-           order by o.serial""",
+           where o.state in ('queued', 'claimed')""",
     )
     [pace] = await execute(engine, "select taken from number_paces")
     assert [row.count for row in held] == [1] * len(held)

@@ -49,7 +49,7 @@ async def test_the_statements_of_a_send_are_not_planned_again_and_again(
                 until = datetime.now(UTC) + timedelta(hours=20)
                 conversation = await a_conversation(engine, account.account_id, window_expires_at=until)
                 new = a_new_message(account.account_id, conversation)
-                assert await database.outbox.post(new, created(new), over=account if turn else None)
+                assert await database.outbox.post(new, created(new), claims=bool(turn))
                 await execute(engine, "delete from outbox where id = :id", id=new.id)
                 await execute(engine, "update lanes set done = ver, attempts = 0, due = now()")
                 head, lane = await on_wire(database, engine, account, conversation)

@@ -31,9 +31,18 @@ HELLO = Text(body="Bonjour")
 
 @pytest.fixture
 async def conversation(engine: AsyncEngine, account: Channel) -> ConversationId:
-    return await a_conversation(
+    """Something was sent in it before."""
+    talk = await a_conversation(
         engine, account.account_id, window_expires_at=datetime.now(UTC) + timedelta(hours=20), bot_enabled=True
     )
+    await execute(engine, "insert into number_paces (account_id) values (:id)", id=account.account_id)
+    await execute(
+        engine,
+        "insert into lanes (kind, key, account_id, ver, done) values ('send', :key, :id, 1, 1)",
+        key=str(talk),
+        id=account.account_id,
+    )
+    return talk
 
 
 @pytest.fixture

@@ -176,11 +176,15 @@ class Worker:
     def _lent(
         self, running: set[asyncio.Task[None]], slots: int, begin: Callable[[Job, Context], object]
     ) -> AbstractContextManager[None]:
-        """What is stored in this process is sent at once while a slot is free and no circuit holds sends back."""
+        """What is stored in this process is sent at once, if a slot is free that nothing else waits for.
+
+        None is while the loop looks for work, before it found that no more is due, or while a circuit holds sends back.
+        """
 
         def free() -> int:
-            is_held_back = self._stopping.is_set() or self._room(WorkKind.SEND, has_trial=False) is not None
-            return 0 if is_held_back else slots - len(running)
+            is_idle = self._is_short[WorkKind.SEND] and not self._wakes[WorkKind.SEND].is_set()
+            is_open = not self._stopping.is_set() and self._room(WorkKind.SEND, has_trial=False) is None
+            return slots - len(running) if is_idle and is_open else 0
 
         def send(claimed: Claimed) -> None:
             # A context of its own: whoever stored it lends it neither request id nor span.
@@ -218,6 +222,7 @@ class Worker:
     async def _next(self, kind: WorkKind, start: Start, most: int, room: int | None) -> Sequence[Job]:
         """What there is to do now. Rests when there is nothing, and when it cannot be found out."""
         self._wakes[kind].clear()
+        self._is_short[kind] = False
         try:
             claimed = await self._database.work.claim(kind, room or most, untried=room == 0)
             self._is_short[kind] = not claimed or (kind is WorkKind.SEND and _is_all(claimed, room or most))

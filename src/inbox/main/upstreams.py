@@ -60,10 +60,13 @@ class Upstreams:
         )
 
     def whatsapp_guard(self) -> Guard:
-        """One attempt: what may have left is never repeated. Every send that the worker begins has a slot."""
+        """One attempt: what may have left is never repeated. Every send that the worker begins has a slot.
+
+        Twice as many as it works on: those that are begun as they are stored come on top once (`services/hands.py`).
+        """
         total = self._settings.whatsapp.total_timeout
         policy = self._policy(total, total)
-        slots = max(policy.concurrency, self._settings.worker.sends)
+        slots = max(policy.concurrency, 2 * self._settings.worker.sends)
         return self._guard("whatsapp", msgspec.structs.replace(policy, concurrency=slots), is_outage)
 
     def receipts_client(self) -> ApiClient:

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from inbox.domain.accounts import Channel
 from inbox.domain.audit import AuditEntry
 from inbox.domain.events import Event, MessageCreated
 from inbox.domain.ids import AccountId, ConversationId, DeliveryId, MessageId
@@ -130,7 +129,7 @@ class Outbox(Protocol):
         created: MessageCreated,
         key: IdempotencyKey | None = None,
         *,
-        over: Channel | None = None,
+        claims: bool = False,
     ) -> Posted | None:
         """A usual line of a person or a program, stored, queued and committed without a transaction of the caller.
 
@@ -138,9 +137,9 @@ class Outbox(Protocol):
         line since `new.at`, its window does not outlast the message, the account does not have it, or the key was used
         before. A transaction tells which of them it is. Raises `CommitUnknown` also after 5 s.
 
-        With `over`, the channel of the account, the caller can send it at once. It is claimed for him if nobody could
-        have claimed anything else before it: nothing is open in the conversation, its pair and its number may send,
-        and nothing of the number waits.
+        With `claims` the caller can send it at once. It is claimed for them if nobody could have claimed anything else
+        before it: nothing is open in the conversation, its pair and its number may send, and nothing of the number
+        waits. Nobody has sent yet in a conversation or with a number that is new: that is left to a worker.
         """
         ...
 

@@ -88,7 +88,7 @@ async def put(tx: Transaction, conversation: Conversation, new: NewMessage, *, c
     with it is decided then.
     """
     if can_send is None:
-        can_send = await usable(tx.accounts.channel(new.account_id)) is not None
+        can_send = await is_usable(tx.accounts.channel(new.account_id))
     refusal = _refusal(conversation, new, can_send=can_send)
     is_line = not isinstance(new.content, Reaction | ReactionRemoval)
     if refusal is None and new.send_at is not None:
@@ -127,13 +127,12 @@ async def addressed(tx: Transaction, new: NewMessage, reply_to: MessageId | None
     return msgspec.structs.replace(new, reply_to_wamid=quoted.wamid)
 
 
-async def usable(channel: Awaitable[Channel]) -> Channel | None:
-    """None if the account does not have what a send needs."""
+async def is_usable(channel: Awaitable[Channel]) -> bool:
+    """Whether the account has what a send needs."""
     try:
-        found = await channel
+        return (await channel).is_usable
     except SecretUnreadable:
-        return None
-    return found if found.is_usable else None
+        return False
 
 
 def is_usual(new: NewMessage, reply_to: MessageId | None) -> bool:

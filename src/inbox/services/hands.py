@@ -25,9 +25,9 @@ class Hands:
 
     @contextmanager
     def held(self) -> Iterator[bool]:
-        """True if there was a free one: it is kept while the block runs.
+        """True if there was a free one: nobody else holds it while the block runs.
 
-        The worker does not wait for it to be given back: for a moment one send more than usual may be under way.
+        A worker that looks for work meanwhile does not know of it: so many more sends than usual may be under way once.
         """
         is_held = self._free() > self._held
         self._held += is_held

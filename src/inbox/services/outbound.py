@@ -9,7 +9,6 @@ from typing import Final, NamedTuple
 import msgspec
 
 from inbox.domain.access import Actor, Permission
-from inbox.domain.accounts import Channel
 from inbox.domain.clock import Clock
 from inbox.domain.conversations import Conversation
 from inbox.domain.errors import (
@@ -43,7 +42,7 @@ from inbox.ports.events import Events
 from inbox.ports.messaging import Sender
 from inbox.ports.records import IdempotencyKey, NewMessage, Outgoing, Posted, Settlement
 from inbox.ports.views import Outcome
-from inbox.services.accepting import addressed, created, draft, is_usual, key_of, known, put, timed, usable
+from inbox.services.accepting import addressed, created, draft, is_usable, is_usual, key_of, known, put, timed
 from inbox.services.attaching import attach
 from inbox.services.handing_over import FileNotTaken, HandingOver
 from inbox.services.hands import Hands
@@ -112,11 +111,11 @@ class Outbound:
         """
         account_id = await self._rights.account_of(actor, conversation_id)
         actor.require(Permission.MESSAGES_SEND, account_id, ConversationNotFound)
-        channel = await usable(self._rights.channel(account_id))
+        can_send = await is_usable(self._rights.channel(account_id))
         new = draft(actor, account_id, conversation_id, content, key=key, send_at=send_at, now=self._now())
         has_uploads = next(uses(content), None) is not None
-        if channel is not None and last_seen is None and not has_uploads and is_usual(new, reply_to):
-            posted = await self._post(new, key_of(new, reply_to), channel)
+        if can_send and last_seen is None and not has_uploads and is_usual(new, reply_to):
+            posted = await self._post(new, key_of(new, reply_to))
             if posted is not None:
                 return Accepted(account_id, new.id, is_prompt=posted.is_prompt)
         async with self._database.transaction() as tx:
@@ -128,13 +127,12 @@ class Outbound:
             if last_seen is not None:
                 may_read = actor.may(Permission.MESSAGES_VIEW, account_id)
                 new = await behind_all(tx, new, last_seen, may_read=may_read)
-            return await self._store(tx, conversation, new, reply_to, can_send=channel is not None)
+            return await self._store(tx, conversation, new, reply_to, can_send=can_send)
 
-    async def _post(self, new: NewMessage, key: IdempotencyKey | None, channel: Channel) -> Posted | None:
+    async def _post(self, new: NewMessage, key: IdempotencyKey | None) -> Posted | None:
         """If a hand is free, it begins to send what is claimed for it."""
         with self.hands.held() as is_held:
-            over = channel if is_held else None
-            posted = await self._database.outbox.post(new, created(new, State.QUEUED), key, over=over)
+            posted = await self._database.outbox.post(new, created(new, State.QUEUED), key, claims=is_held)
             if posted is not None and (claimed := posted.claimed) is not None and not self.hands.begin(claimed):
                 # The worker has stopped. Another one takes it, at the latest when the lease is over.
                 with suppress(InboxError):

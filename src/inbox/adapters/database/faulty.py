@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from inbox.adapters.database.failpoints import Failpoints, Trail
-from inbox.domain.accounts import Channel
 from inbox.domain.audit import AuditEntry
 from inbox.domain.bot_profile import Profile
 from inbox.domain.content import Content
@@ -303,10 +302,10 @@ class FaultyOutbox:
         created: MessageCreated,
         key: IdempotencyKey | None = None,
         *,
-        over: Channel | None = None,
+        claims: bool = False,
     ) -> Posted | None:
         await self._failpoints.hit("outbox.post:before")
-        posted = await self._inner.post(new, created, key, over=over)
+        posted = await self._inner.post(new, created, key, claims=claims)
         if posted is not None:
             await self._failpoints.hit("outbox.post:after")
         return posted

@@ -10,8 +10,8 @@ a merge takes it to another conversation.
 And a second one: a statement that inserts here waits for nothing, nor does its transaction afterwards. It holds the
 lock on this table from its beginning, and until it has committed the events of everybody wait (`event_feed.py`). So
 `record` is the last statement of its transaction. Three statements write a change together with its event, which is
-joined to the row that they hold: one of `messages.py` finds conversation and lane locked, the other one and that of
-`outbox_accepted.py` pass by what somebody else holds. Only a key that is used in another conversation at the same
+joined to the row that they hold: that of `messages.py` finds conversation and lane locked, those of `outbox_posting.py`
+and `outbox_accepted.py` pass by what somebody else holds. Only a key that is used in another conversation at the same
 moment, and a change of the account, can hold up a message that brings its event along, and `lock_timeout` ends that.
 
 After the commit whoever wrote events publishes `LogGrew`, once.

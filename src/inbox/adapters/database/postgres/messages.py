@@ -72,11 +72,11 @@ _DONE: Final = "select exists (select from owner) as is_stored, exists (select f
 # One statement, in the lock order of the house. The outbox row joins the lane, so its serial is drawn under the lane's
 # lock: serials of a conversation follow the order of commits. A lane has the rank of the most urgent message that waits
 # in it, and opens no sooner than the limit of its pair allows.
-def queueing(claims: str = "false", *, is_known: str = "true") -> str:
+def queueing(claims: str = "false") -> str:
     """SQL that adds the message of `owner` and queues it.
 
-    `claims` is SQL: whether whoever queues it also sends it. An idle lane is then theirs, as if they had claimed it.
-    They have to have looked at the lane for that, unless it is new: `is_known` says whether they did.
+    `claims` is SQL: whether whoever queues it also sends it. They hold the lane then, and it is idle: it becomes theirs
+    as if they had claimed it.
     """
     return f"""{_ADDED}, lane as (
   insert into lanes (kind, key, account_id, priority, due, fence, attempts)
@@ -85,14 +85,12 @@ def queueing(claims: str = "false", *, is_known: str = "true") -> str:
   from message cross join (select ({claims})::int as claims) mine
   on conflict (kind, key) do update
   set ver = lanes.ver + 1,
-      due = case when lanes.ver > lanes.done then lanes.due
-            when {is_known} then greatest(excluded.due, lanes.pair_at) else greatest(now(), lanes.pair_at) end,
-      fence = lanes.fence + case when lanes.ver = lanes.done and {is_known} then excluded.fence else 0 end,
-      attempts = case when lanes.ver = lanes.done and {is_known} then excluded.attempts else lanes.attempts end,
+      due = case when lanes.ver = lanes.done then greatest(excluded.due, lanes.pair_at) else lanes.due end,
+      fence = lanes.fence + excluded.fence,
+      attempts = lanes.attempts + excluded.attempts,
       priority = case when lanes.ver = lanes.done then excluded.priority
                  else least(lanes.priority, excluded.priority) end
-  returning key, ver, fence, pair_refusals, attempts > 0 and ver = done + 1 as is_claimed,
-            attempts = 0 and retries > 0 as is_postponed
+  returning key, ver, fence, pair_refusals, {claims} as is_claimed, attempts = 0 and retries > 0 as is_postponed
 ), work as (
   insert into outbox (id, account_id, conversation_id, state, token, lease_until, expires_at, epoch, turn_id, part,
                       traceparent)

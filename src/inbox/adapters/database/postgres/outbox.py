@@ -18,7 +18,6 @@ from inbox.adapters.database.postgres.outbox_outcomes import Outcomes
 from inbox.adapters.database.postgres.outbox_posting import Posting
 from inbox.adapters.database.postgres.scheduled import Scheduled
 from inbox.adapters.database.postgres.times import timed
-from inbox.domain.accounts import Channel
 from inbox.domain.errors import InboxError
 from inbox.domain.events import MessageCreated
 from inbox.domain.ids import AccountId, ConversationId, MessageId
@@ -110,7 +109,7 @@ class PostgresOutbox:
         self._engine = engine
         self._autocommit = autocommit(engine)
         self._events = events
-        self._posting = Posting(engine, events)
+        self._posting = Posting(engine, sealer, events)
         self._heads = Heads(engine, sealer, events)
         self._fences = Fences(engine)
         self._outcomes = Outcomes(engine, events)
@@ -133,9 +132,9 @@ class PostgresOutbox:
         created: MessageCreated,
         key: IdempotencyKey | None = None,
         *,
-        over: Channel | None = None,
+        claims: bool = False,
     ) -> Posted | None:
-        return await self._posting.post(new, created, key, over=over)
+        return await self._posting.post(new, created, key, claims=claims)
 
     async def take_heads(self, lanes: Sequence[Lane], now: datetime | None = None) -> list[HeadTaken]:
         return await self._heads.take(lanes, now)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from inbox.adapters.database.postgres import event_log, statuses, undelivered
 from inbox.adapters.database.postgres.accounts import channel
-from inbox.adapters.database.postgres.direct import Direct
+from inbox.adapters.database.postgres.direct import Direct, Record
 from inbox.adapters.database.postgres.engine import autocommit, database_errors, repeated
 from inbox.adapters.database.postgres.paces import UNHURRIED
 from inbox.adapters.database.postgres.times import timed
@@ -187,7 +187,7 @@ class Heads:
             id=MessageId(row.id),
             account_id=AccountId(row.account_id),
             conversation_id=ConversationId(row.conversation_id),
-            channel=self._channel(row),
+            channel=channel_of(self._sealer, AccountId(row.account_id), row),
             is_paused=is_paused,
             to=Address.of(row.client_number),
             content=_CONTENT.decode(row.content) if row.content else Text(body=row.content_text or ""),
@@ -198,15 +198,6 @@ class Heads:
             traceparent=row.traceparent,
         )
         return HeadTaken(lane=lane, head=outgoing)
-
-    def _channel(self, row: Row[Any]) -> Channel:
-        try:
-            return channel(
-                self._sealer, AccountId(row.account_id), row.phone_number_id, row.access_token_sealed, row.waba_id
-            )
-        except SecretUnreadable:
-            # The lanes of other accounts go on; this channel is visibly not usable.
-            return Channel(account_id=AccountId(row.account_id), phone_number_id=row.phone_number_id, access_token=None)
 
     async def _end(self, conversations: Sequence[UUID], now: datetime | None) -> int:
         """Ends the rows of these conversations that wait in vain, and says how many."""
@@ -220,3 +211,11 @@ class Heads:
                 signals = await event_log.record(connection, told)
         self._events.publish(*(MessageSettled(MessageId(row.id)) for row in ended), *woken, *signals)
         return len(ended)
+
+
+def channel_of(sealer: Sealer, account_id: AccountId, row: Row[Any] | Record) -> Channel:
+    """The channel that a row brings. One whose token cannot be read is visibly not usable: others go on."""
+    try:
+        return channel(sealer, account_id, row.phone_number_id, row.access_token_sealed, row.waba_id)
+    except SecretUnreadable:
+        return Channel(account_id=account_id, phone_number_id=row.phone_number_id, access_token=None)

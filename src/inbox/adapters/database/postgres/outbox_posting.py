@@ -11,13 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from inbox.adapters.database.postgres.direct import Direct, Record
 from inbox.adapters.database.postgres.messages import TOLD, queued, queueing, remembered
+from inbox.adapters.database.postgres.outbox_heads import channel_of
 from inbox.adapters.database.postgres.paces import IS_DUE, rate, tokens
-from inbox.domain.accounts import Channel
 from inbox.domain.contacts import Address
 from inbox.domain.events import MessageCreated
 from inbox.domain.outbound import LEASE, WINDOW_MARGIN
 from inbox.domain.signals import LogGrew, WorkWaiting
 from inbox.domain.work import Lane, WorkKind
+from inbox.kit.sealing import Sealer
 from inbox.ports.events import Events
 from inbox.ports.records import Claimed, IdempotencyKey, NewMessage, Outgoing, Posted
 
@@ -25,8 +26,8 @@ _SECONDS: Final = 5.0
 """As long as a transaction may take."""
 
 # It holds what it changes, and waits for nobody but for who uses the same key in another conversation at this moment,
-# or changes the account. A line that came after the time of this one makes it wait for a new time: the thread is read
-# by them. `is true` keeps the planner from an index that begins with the account.
+# or changes the account: then it holds no pace. A line that came after the time of this one makes it wait for a new
+# time: the thread is read by them. `is true` keeps the planner from an index that begins with the account.
 _HELD: Final = """
 with held as materialized (
   select id, account_id, client_number from conversations
@@ -53,66 +54,85 @@ with held as materialized (
 
 # Claimed at once is what `CLAIM_SENDS` and the head of the lane would give, and no more: nothing is open in the
 # conversation, its lane is as it was when the statement began, its pair may send, its number is neither switched off
-# nor paused, has a token, and nobody else who waits for one.
+# nor paused, has a token, and nobody else who waits for one. Whoever changes the account or the pace at this moment
+# goes first: the account is held before the pace, so that no check of a foreign key waits while the pace is held.
 _READY: Final = f""", idle as materialized (
-  select owner.account_id from owner join whatsapp_accounts a on a.id = owner.account_id
+  select a.id as account_id, a.phone_number_id, a.access_token_sealed, a.waba_id
+  from owner join whatsapp_accounts a on a.id = owner.account_id
   where cast(:claims as boolean) and a.is_active and a.paused_at is null
     and not exists (
       select from outbox o
       where o.conversation_id = owner.id and o.state in ('queued', 'claimed', 'wire', 'unknown'))
-    and not exists (
+    and exists (
       select from free
-      left join lanes l on l.kind = 'send' and l.key = free.key and (l.ver, l.fence) = (free.ver, free.fence)
-      where l.key is null or free.ver > free.done or free.parked is not null or free.pair_at > now())
+      join lanes l on l.kind = 'send' and l.key = free.key and (l.ver, l.fence) = (free.ver, free.fence)
+      where free.ver = free.done and free.parked is null and (free.pair_at <= now()) is not false)
     and not {IS_DUE.format(account="owner.account_id", time="now()")}
+  for key share of a skip locked
 ), pace as materialized (
   select p.* from number_paces p where p.account_id = (select account_id from idle) for update skip locked
 ), ready as materialized (
-  select idle.account_id, {rate("p", "now()")} as rate
-  from idle left join pace p on p.account_id = idle.account_id
-  where (p.account_id is not null or not exists (select from number_paces n where n.account_id = idle.account_id))
-    and {tokens("p.free_at", "now()", rate("p", "now()"))} > 0
+  select idle.*, {rate("p", "now()")} as rate
+  from idle join pace p on p.account_id = idle.account_id
+  where {tokens("p.free_at", "now()", rate("p", "now()"))} > 0
 )"""  # noqa: S608 - constants of ours
 
 _PAID: Final = """, paid as (
-  insert into number_paces as p (account_id, free_at, taken)
-  select account_id, now() + interval '1 s' / rate, 1 from ready where exists (select from work where token is not null)
-  on conflict (account_id) do update
-  set free_at = greatest(p.free_at, now()) + (excluded.free_at - now()), taken = p.taken + 1
+  update number_paces p
+  set free_at = greatest(p.free_at, now()) + interval '1 s' / ready.rate, taken = p.taken + 1
+  from ready where p.account_id = ready.account_id
 )
-select held.client_number, lane.*, work.token from held join lane on true join work on true"""
+select held.client_number, lane.*, work.token, ready.phone_number_id, ready.access_token_sealed, ready.waba_id
+from held join lane on true join work on true left join ready on true"""
 
-_POST: Final = text(
-    _HELD + _READY + queueing("exists (select from ready)", is_known="exists (select from free)") + TOLD + _PAID
-).bindparams(margin=WINDOW_MARGIN, lease=LEASE)
+_POST: Final = text(_HELD + _READY + queueing("exists (select from ready)") + TOLD + _PAID).bindparams(
+    margin=WINDOW_MARGIN, lease=LEASE
+)
 
 
 class Posting:
     """Accepts usual lines of people and programs."""
 
-    def __init__(self, engine: AsyncEngine, events: Events) -> None:
+    def __init__(self, engine: AsyncEngine, sealer: Sealer, events: Events) -> None:
         self._direct = Direct(engine)
+        self._sealer = sealer
         self._events = events
 
     async def post(
-        self, new: NewMessage, created: MessageCreated, key: IdempotencyKey | None, *, over: Channel | None
+        self, new: NewMessage, created: MessageCreated, key: IdempotencyKey | None, *, claims: bool
     ) -> Posted | None:
         """As `ports.database.Outbox.post` says."""
-        values = {**queued(new, created), **remembered(key), "claims": over is not None}
+        values = {**queued(new, created), **remembered(key), "claims": claims}
         rows = await self._direct.rows(_POST, values, committing=True, within=_SECONDS)
         if not rows:
             return None
         (row,) = rows
-        if over is None or row.token is None:
+        if row.token is None:
             self._events.publish(WorkWaiting(WorkKind.SEND), LogGrew())
             return Posted(is_prompt=not row.is_postponed)
         self._events.publish(LogGrew())
-        return Posted(is_prompt=True, claimed=_claimed(row, new, over, values))
+        return Posted(is_prompt=True, claimed=Claimed(lane=_lane(row, new), head=self._head(row, new, values)))
+
+    def _head(self, row: Record, new: NewMessage, values: dict[str, Any]) -> Outgoing:
+        token: UUID = row.token
+        return Outgoing(
+            id=new.id,
+            account_id=new.account_id,
+            conversation_id=new.conversation_id,
+            channel=channel_of(self._sealer, new.account_id, row),
+            is_paused=False,
+            to=Address.of(row.client_number),
+            content=new.content,
+            attempt=0,
+            token=token,
+            author=new.author,
+            reply_to_wamid=new.reply_to_wamid,
+            traceparent=values["traceparent"],
+        )
 
 
-def _claimed(row: Record, new: NewMessage, channel: Channel, values: dict[str, Any]) -> Claimed:
-    token: UUID = row.token
-    lane = Lane(
+def _lane(row: Record, new: NewMessage) -> Lane:
+    return Lane(
         kind=WorkKind.SEND,
         key=row.key,
         ver=row.ver,
@@ -121,18 +141,3 @@ def _claimed(row: Record, new: NewMessage, channel: Channel, values: dict[str, A
         account_id=new.account_id,
         pair_refusals=row.pair_refusals,
     )
-    head = Outgoing(
-        id=new.id,
-        account_id=new.account_id,
-        conversation_id=new.conversation_id,
-        channel=channel,
-        is_paused=False,
-        to=Address.of(row.client_number),
-        content=new.content,
-        attempt=0,
-        token=token,
-        author=new.author,
-        reply_to_wamid=new.reply_to_wamid,
-        traceparent=values["traceparent"],
-    )
-    return Claimed(lane=lane, head=head)
