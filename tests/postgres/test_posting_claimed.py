@@ -48,14 +48,14 @@ async def a_talk(engine: AsyncEngine, account: Channel) -> ConversationId:
     return conversation
 
 
-async def post(database: PostgresDatabase, account: Channel, new: NewMessage) -> Posted:
+async def post(database: PostgresDatabase, new: NewMessage) -> Posted:
     posted = await database.outbox.post(new, created(new), claims=True)
     assert posted is not None
     return posted
 
 
-async def claimed(database: PostgresDatabase, account: Channel, new: NewMessage) -> Claimed:
-    found = (await post(database, account, new)).claimed
+async def claimed(database: PostgresDatabase, new: NewMessage) -> Claimed:
+    found = (await post(database, new)).claimed
     assert found is not None
     return found
 
@@ -63,7 +63,7 @@ async def claimed(database: PostgresDatabase, account: Channel, new: NewMessage)
 async def test_what_it_claims_is_what_a_worker_would_have_claimed(
     engine: AsyncEngine, database: PostgresDatabase, account: Channel, new: NewMessage
 ) -> None:
-    ours = await claimed(database, account, new)
+    ours = await claimed(database, new)
     rows = "select to_jsonb(o) - 'token' - 'lease_until' - 'updated_at' as shown, l.attempts, l.due > now() as is_held"
     rows += " from outbox o join lanes l on l.key = o.conversation_id::text where o.id = :id"
     before = await execute(engine, rows, id=new.id)
@@ -79,7 +79,7 @@ async def test_what_it_claims_is_what_a_worker_would_have_claimed(
 async def test_no_worker_is_told_to_look_for_it(
     database: PostgresDatabase, account: Channel, signals: RecordedSignals, new: NewMessage
 ) -> None:
-    assert (await post(database, account, new)).is_prompt
+    assert (await post(database, new)).is_prompt
     assert signals.published == [LogGrew()]
     assert await take(database) == []
 
@@ -89,7 +89,7 @@ async def test_it_goes_to_the_wire_and_the_next_one_is_claimed_again(
 ) -> None:
     for n in (1, 2):
         one = msgspec.structs.replace(new, id=a_new_message(new.account_id, new.conversation_id).id)
-        ours = await claimed(database, account, one)
+        ours = await claimed(database, one)
         assert await database.outbox.to_wire(one.id, ours.head.token) == 1
         await database.outbox.settle(settled(ours.head, State.ACCEPTED, wamid=f"wamid.{n}"), ours.lane)
         assert (await outbox_row(engine, one.id)).state == "accepted"
@@ -99,7 +99,7 @@ async def test_it_goes_to_the_wire_and_the_next_one_is_claimed_again(
 async def test_if_its_worker_dies_another_one_sends_it_when_the_lease_is_over(
     engine: AsyncEngine, database: PostgresDatabase, account: Channel, new: NewMessage
 ) -> None:
-    ours = await claimed(database, account, new)
+    ours = await claimed(database, new)
     await execute(engine, "update lanes set due = now()")
     await execute(engine, "update outbox set lease_until = now()")
     [theirs] = await take(database)
@@ -109,7 +109,7 @@ async def test_if_its_worker_dies_another_one_sends_it_when_the_lease_is_over(
     assert await database.outbox.to_wire(new.id, theirs.head.token) == 1
 
 
-async def test_without_a_channel_nothing_is_claimed_and_no_token_is_taken(
+async def test_for_who_cannot_send_it_nothing_is_claimed_and_no_token_is_taken(
     engine: AsyncEngine, database: PostgresDatabase, signals: RecordedSignals, new: NewMessage
 ) -> None:
     posted = await database.outbox.post(new, created(new))
@@ -171,7 +171,7 @@ async def test_what_has_to_wait_is_left_to_the_workers(
 ) -> None:
     await reason(engine, account, talk)
     signals.published.clear()
-    assert (await post(database, account, new)).claimed is None
+    assert (await post(database, new)).claimed is None
     assert (await outbox_row(engine, new.id)).state == "queued"
     assert signals.published == [WorkWaiting(WorkKind.SEND), LogGrew()]
     [lane] = await execute(engine, "select ver - done as open, attempts from lanes where key = :key", key=str(talk))
@@ -192,7 +192,7 @@ async def test_nothing_overtakes_a_message_that_is_open_whatever_its_lane_says(
     await a_queued_message(engine, account.account_id, talk, state=state)
     if is_finished:
         await execute(engine, "update lanes set done = ver")
-    assert (await post(database, account, new)).claimed is None
+    assert (await post(database, new)).claimed is None
 
 
 async def test_a_lane_in_the_hands_of_a_worker_is_left_to_it(
@@ -202,7 +202,7 @@ async def test_a_lane_in_the_hands_of_a_worker_is_left_to_it(
     [taken] = await take(database)
     assert taken.head is not None
     await database.outbox.to_wire(first, taken.head.token)
-    assert (await post(database, account, new)).claimed is None
+    assert (await post(database, new)).claimed is None
     await database.outbox.settle(settled(taken.head, State.ACCEPTED, wamid="wamid.A"), taken.lane)
     await lanes_due(engine)
     [after] = await take(database)
@@ -215,7 +215,7 @@ async def test_a_pace_that_somebody_holds_is_not_waited_for(
 ) -> None:
     async with engine.begin() as holder:
         await holder.execute(text("select from number_paces for update"))
-        assert (await post(database, account, new)).claimed is None
+        assert (await post(database, new)).claimed is None
 
 
 async def test_who_changes_the_number_is_waited_for_without_its_pace(
@@ -223,7 +223,7 @@ async def test_who_changes_the_number_is_waited_for_without_its_pace(
 ) -> None:
     async with engine.begin() as holder:
         await holder.execute(text("select from whatsapp_accounts for update"))
-        posting = asyncio.create_task(post(database, account, new))
+        posting = asyncio.create_task(post(database, new))
         await until(engine, LOCK_WAIT)  # the message refers to the account
         await holder.execute(text("select from number_paces for update nowait"))
     assert (await posting).claimed is None
@@ -233,14 +233,14 @@ async def test_its_channel_is_that_of_the_moment(
     engine: AsyncEngine, database: PostgresDatabase, account: Channel, new: NewMessage
 ) -> None:
     await execute(engine, "update whatsapp_accounts set phone_number_id = '10600009999'")
-    assert (await claimed(database, account, new)).head.channel.phone_number_id == "10600009999"
+    assert (await claimed(database, new)).head.channel.phone_number_id == "10600009999"
 
 
 async def test_each_one_costs_the_number_a_token(
     engine: AsyncEngine, database: PostgresDatabase, account: Channel, new: NewMessage
 ) -> None:
     await execute(engine, "update number_paces set ceiling = 1")
-    assert (await post(database, account, new)).claimed is not None
+    assert (await post(database, new)).claimed is not None
     [pace] = await execute(
         engine,
         "select taken, free_at = now_before.at as is_next from number_paces, lateral ("
@@ -249,7 +249,7 @@ async def test_each_one_costs_the_number_a_token(
     )
     assert (pace.taken, pace.is_next) == (1, True)
     other = a_new_message(account.account_id, await a_talk(engine, account))
-    assert (await post(database, account, other)).claimed is None
+    assert (await post(database, other)).claimed is None
 
 
 async def test_of_many_at_once_no_more_are_claimed_than_the_number_may_send_and_one_of_a_conversation(

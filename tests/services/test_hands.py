@@ -120,4 +120,5 @@ async def test_what_is_stored_while_the_worker_stops_is_left_to_another_one(
         worker.enter_context(outbound.hands.lent(lambda: 1, begun.append))
         await outbound.accept(ana, conversation, HELLO, key=None)
     assert (begun, await states(engine)) == ([], ["queued"])
-    assert (await claimed(database, WorkKind.SEND)).key == str(conversation)
+    lane = await claimed(database, WorkKind.SEND)
+    assert (lane.key, lane.fence) == (str(conversation), 2)  # it was claimed once before

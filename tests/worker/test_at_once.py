@@ -24,17 +24,19 @@ _whose: ContextVar[str] = ContextVar("whose", default="nobody's")
 
 
 class Blind:
-    """A database, or its lanes, in which workers find nothing to do."""
+    """A database, or its lanes, in which workers find nothing to do, as soon as they may look."""
 
-    def __init__(self, inner: Any) -> None:  # noqa: ANN401 - whatever is looked at
+    def __init__(self, inner: Any, may_look: asyncio.Event) -> None:  # noqa: ANN401 - whatever is looked at
         self._inner = inner
+        self._may_look = may_look
 
     async def claim(self, *_: object, **__: object) -> list[Lane]:
+        await self._may_look.wait()
         return []
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever it has
         found = getattr(self._inner, name)
-        return Blind(found) if name == "work" else found
+        return Blind(found, self._may_look) if name == "work" else found
 
 
 class Scene:
@@ -44,6 +46,8 @@ class Scene:
         self.house = house
         self._account = account
         self._actor = actor
+        self.may_look = asyncio.Event()
+        self.may_look.set()
         files = no_files(house.database, house.clock)
         self.outbound = Outbound(
             house.database, forgetful(house.database), house.sender, house.signals, house.clock, files
@@ -54,7 +58,8 @@ class Scene:
 
     def blind_worker(self, limits: Limits = QUICK) -> Worker:
         """Sends only what is given to it."""
-        return self.house.worker(limits, outbound=self.outbound, database=Blind(self.house.database))
+        blind = Blind(self.house.database, self.may_look)
+        return self.house.worker(limits, outbound=self.outbound, database=blind)
 
     async def says(self, text: str) -> Accepted:
         """In a conversation in which something was sent before."""
@@ -72,9 +77,9 @@ class Scene:
 
     async def rests(self) -> None:
         """Until the worker has begun."""
-        await self.house.until_true(self._is_free)
+        await self.house.until_true(self.is_free)
 
-    def _is_free(self) -> bool:
+    def is_free(self) -> bool:
         with self.outbound.hands.held() as is_held:
             return is_held
 
@@ -107,6 +112,17 @@ async def test_what_finds_no_slot_waits_for_one(scene: Scene) -> None:
         assert (await scene.house.states())["waits"] == State.QUEUED
         scene.house.sender.let_go.set()
         await scene.house.until_done("send", "accepted", 2)
+
+
+async def test_while_a_worker_looks_for_what_waits_longer_nothing_new_is_given_to_it(scene: Scene) -> None:
+    async with running(scene.blind_worker()):
+        await scene.rests()
+        scene.may_look.clear()
+        await scene.house.until_true(lambda: not scene.is_free())
+        await scene.says("waits its turn")
+        scene.may_look.set()
+        await scene.rests()
+        assert await scene.house.states() == {"waits its turn": State.QUEUED}
 
 
 class Shut:

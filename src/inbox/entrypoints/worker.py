@@ -152,6 +152,7 @@ class Worker:
             with self._lent(running, slots, begin) if kind is WorkKind.SEND else nullcontext():
                 while not self._stopping.is_set():
                     if len(running) >= slots:
+                        self._is_short[kind] = False  # whoever becomes due meanwhile is looked for first
                         await asyncio.wait({*running, stopping}, return_when=asyncio.FIRST_COMPLETED)
                         await self._company(slots - len(running), slots)
                         continue
@@ -220,22 +221,22 @@ class Worker:
         self._wakes[kind].set()
 
     async def _next(self, kind: WorkKind, start: Start, most: int, room: int | None) -> Sequence[Job]:
-        """What there is to do now. Rests when there is nothing, and when it cannot be found out."""
+        """What there is to do now. Rests when it cannot be found out."""
         self._wakes[kind].clear()
         self._is_short[kind] = False
         try:
             claimed = await self._database.work.claim(kind, room or most, untried=room == 0)
-            self._is_short[kind] = not claimed or (kind is WorkKind.SEND and _is_all(claimed, room or most))
             if claimed:
                 self._rests[kind] = _SHORT_REST
-                return await self._started(claimed, start)
+            jobs = await self._started(claimed, start) if claimed else []
+            self._is_short[kind] = not claimed or (kind is WorkKind.SEND and _is_all(claimed, room or most))
         except InboxError as error:
             _log.warning("claim_failed", kind=kind.value, code=error.code)
         except Exception:  # noqa: BLE001 - the boundary: a bug must not end the loop
             # What was claimed keeps its lease and comes alone next time.
             _log.exception("claim_failed", kind=kind.value)
         else:
-            return []
+            return jobs
         await _first(self._stopping, back_off(1).total_seconds())
         return []
 
@@ -378,7 +379,7 @@ def _wait_of(lane: Lane) -> timedelta:
 
 
 def _is_all(claimed: Sequence[Lane], asked: int) -> bool:
-    """True if no more send lanes are due: whatever opens another one says so. A suspect comes alone."""
+    """True if hardly any more send lanes are due: whatever opens another one says so. A suspect comes alone."""
     return len(claimed) < asked and not any(lane.is_suspect for lane in claimed)
 
 

@@ -56,13 +56,14 @@ class Upstreams:
             "whatsapp",
             times.graph_url,
             timeouts=self._timeouts(times.connect_timeout, times.read_timeout),
-            limits=self._limits(keepalive_for=_SEND_KEEPALIVE, least=self._settings.worker.sends),
+            limits=self._limits(keepalive_for=_SEND_KEEPALIVE, least=2 * self._settings.worker.sends),
         )
 
     def whatsapp_guard(self) -> Guard:
         """One attempt: what may have left is never repeated. Every send that the worker begins has a slot.
 
-        Twice as many as it works on: those that are begun as they are stored come on top once (`services/hands.py`).
+        Twice as many as it works on, as there are connections: those that are begun as they are stored come on top once
+        (`services/hands.py`).
         """
         total = self._settings.whatsapp.total_timeout
         policy = self._policy(total, total)

@@ -54,7 +54,7 @@ with held as materialized (
 
 # Claimed at once is what `CLAIM_SENDS` and the head of the lane would give, and no more: nothing is open in the
 # conversation, its lane is as it was when the statement began, its pair may send, its number is neither switched off
-# nor paused, has a token, and nobody else who waits for one. Whoever changes the account or the pace at this moment
+# nor paused, has a token, and nobody else who waits for one. Whoever locks the account or the pace at this moment
 # goes first: the account is held before the pace, so that no check of a foreign key waits while the pace is held.
 _READY: Final = f""", idle as materialized (
   select a.id as account_id, a.phone_number_id, a.access_token_sealed, a.waba_id
