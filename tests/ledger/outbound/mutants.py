@@ -124,7 +124,7 @@ class AnswersFirst(AroundDatabase):
 class _LeavesToTransactions(Around):
     """All that is queued goes through a transaction, whose commit can be put off."""
 
-    async def post(self, *_: object) -> None:
+    async def post(self, *_: object, **__: object) -> None:
         return None
 
 
