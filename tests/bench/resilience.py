@@ -13,10 +13,8 @@ Linux only: it reads /proc and stops processes.
 import argparse
 import json
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -26,6 +24,7 @@ from typing import Any, Final
 
 import click
 
+from .folders import folder
 from .resilience_faults import FAULTS, TRANSIENT, Fault
 from .resilience_figures import (
     AFTER,
@@ -53,8 +52,6 @@ from .resilience_tables import fault_table, published_table
 
 _WARM_UP: Final = 3.0
 _QUIET: Final = 12.0
-_SHM: Final = Path("/dev/shm")  # noqa: S108 - the folder in it is made as mkdtemp(3) makes it
-_ROOM: Final = 2 * 1024**3
 _ROUNDS: Final = 4
 _LONG_ROUNDS: Final = 12
 _CALIBRATED: Final = 5.0
@@ -82,20 +79,13 @@ def main() -> None:
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     wanted = given.only or [*names, "transient"]
-    with tempfile.TemporaryDirectory(prefix="inbox-bench-", dir=_memory()) as folder:
-        os.chmod(folder, 0o755)  # noqa: PTH101, S103 - PostgreSQL runs as another user
-        with staged(Path(folder)) as stage:
-            try:
-                found = Bench(stage, share=given.share, rounds=_LONG_ROUNDS if given.long else _ROUNDS).run(wanted)
-            finally:
-                if given.keep_log:
-                    given.keep_log.write_bytes(stage.log.read_bytes())
+    with folder(in_memory=True) as place, staged(place) as stage:
+        try:
+            found = Bench(stage, share=given.share, rounds=_LONG_ROUNDS if given.long else _ROUNDS).run(wanted)
+        finally:
+            if given.keep_log:
+                given.keep_log.write_bytes(stage.log.read_bytes())
     click.echo(json.dumps(found))
-
-
-def _memory() -> Path | None:
-    """None: the usual place, on the disk."""
-    return _SHM if _SHM.is_dir() and shutil.disk_usage(_SHM).free > _ROOM else None
 
 
 class Bench:
