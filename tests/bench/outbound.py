@@ -2,7 +2,7 @@
 
     just bench-outbound [--only PART ...]
 
-One run, one machine: service, workers, embedded PostgreSQL (durable, as it is shipped), WhatsApp's emulator with 80 ms
+One run, one machine: service, workers, embedded PostgreSQL (as it is shipped), WhatsApp's emulator with 80 ms
 of latency and the load generator share its cores. Parts: `own` (POST /messages/send until WhatsApp has answered, less
 what the median call of the same clients straight to the emulator takes: what the service takes, with all files in
 memory where there is /dev/shm), `async` (there as well, with `Prefer: respond-async`, nothing is taken off), `disk`
@@ -30,7 +30,7 @@ import aiohttp
 import click
 import httpx
 
-from .folders import folder
+from .folders import folder, has_memory
 from .outbound_stage import CONVERSATIONS, TOKEN, OutboundStage, staged
 
 _SAID: Final = "Bonjour, votre commande est prête."
@@ -64,7 +64,7 @@ def main() -> None:
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     parts = given.only or _PARTS
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"in_memory": has_memory()}
     try:
         if {"own", "async"} & set(parts):
             with folder(in_memory=True) as place, staged(place) as stage:

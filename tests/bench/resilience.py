@@ -24,7 +24,7 @@ from typing import Any, Final
 
 import click
 
-from .folders import folder
+from .folders import folder, has_memory
 from .resilience_faults import FAULTS, TRANSIENT, Fault
 from .resilience_figures import (
     AFTER,
@@ -110,7 +110,7 @@ class Bench:
             faults[fault.name] = self._fault(fault)
         if "transient" in wanted:
             transient = self._transient()
-        return {"faults": faults, "transient": transient, "rate_per_s": round(self._rate, 1)}
+        return {"faults": faults, "transient": transient, "in_memory": has_memory(), "rate_per_s": round(self._rate, 1)}
 
     # --- the load -----------------------------------------------------------------------------------------------------
 
@@ -193,7 +193,7 @@ class Bench:
             hit = self._phase(HIT, lambda: time.sleep(fault.during))
         at, begun = time.time(), time.monotonic()
         pipeline = self._recovered(fault.recovered.format(at=at)) if fault.recovered else None
-        time.sleep(max(0.0, _QUIET + SETTLED - (time.monotonic() - begun)))
+        time.sleep(SETTLED + _QUIET)
         return Round(
             before=before,
             hit=hit,

@@ -45,8 +45,8 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     pipeline: float | None = None
 
     def settled(self) -> Phase:
-        """What comes after the fault, once `SETTLED` seconds have passed: the quiet before the next round."""
-        return Phase(BEFORE, self.after.begun + SETTLED, self.after.ended, self.after.others)
+        """What comes `SETTLED` seconds after the fault, or after the first success: the quiet before the next round."""
+        return Phase(BEFORE, self.after.begun + (self.pipeline or 0.0) + SETTLED, self.after.ended, self.after.others)
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,23 +109,18 @@ def ratio(part: float, whole: float) -> float | None:
     return round(part / whole, 3) if whole else None
 
 
-def during(samples: Iterable[Sample], rounds: Iterable[Round]) -> list[Sample]:
-    found = list(samples)
-    return [sample for each in rounds for sample in within(found, each.hit)]
+def before(samples: Sequence[Sample], rounds: Iterable[Round]) -> list[Sample]:
+    """The quiet before each fault."""
+    return [sample for each in rounds for sample in within(samples, each.before)]
 
 
-def quiet(samples: Iterable[Sample], rounds: Sequence[Round]) -> list[Sample]:
-    """When everything was as it should be: before the first fault, between two, and after the last."""
-    found = list(samples)
-    stretches = [each.before for each in rounds] + [each.settled() for each in rounds[-1:]]
-    return [sample for stretch in stretches for sample in within(found, stretch)]
+def during(samples: Sequence[Sample], rounds: Iterable[Round]) -> list[Sample]:
+    return [sample for each in rounds for sample in within(samples, each.hit)]
 
 
-def settling(samples: Iterable[Sample], rounds: Iterable[Round]) -> list[Sample]:
-    """The first `SETTLED` seconds after each fault."""
-    found = list(samples)
-    ends = [msgspec.structs.replace(each.after, ended=each.after.begun + SETTLED) for each in rounds]
-    return [sample for end in ends for sample in within(found, end)]
+def after(samples: Sequence[Sample], rounds: Iterable[Round]) -> list[Sample]:
+    """All that came after each fault, from its first moment."""
+    return [sample for each in rounds for sample in within(samples, each.after)]
 
 
 def against(samples: Sequence[Sample], rounds: Sequence[Round], figure: Figure) -> list[float]:

@@ -6,17 +6,20 @@ from typing import Final
 import click
 
 from .resilience_figures import (
+    AFTER,
+    BEFORE,
     FIGURES,
+    HIT,
     Round,
     Stats,
+    after,
     against,
+    before,
     during,
     middle,
     noise,
     of,
-    quiet,
     ratio,
-    settling,
     stats,
 )
 from .resilience_plan import ENDPOINTS, READS, SEND, SHOWN, WEBHOOK, Sample
@@ -32,7 +35,7 @@ def fault_table(title: str, samples: Sequence[Sample], rounds: Sequence[Round], 
     click.echo(f"  {len(rounds)} round(s); processor time of strangers during the fault: {busy}")
     click.echo(
         f"  {'endpoint':<24} {'when':<8} {'count':>6} {'errors':>7} {'5xx':>5} {'p50':>8} {'p95':>8} {'p99':>8}"
-        f" {'max':>8}   p50, p95, p99 against quiet"
+        f" {'max':>8}   p50, p95, p99 against before"
     )
     for name in ENDPOINTS:
         mark = "*" if name in affected else " "
@@ -51,9 +54,9 @@ def fault_table(title: str, samples: Sequence[Sample], rounds: Sequence[Round], 
 
 
 def _rows(name: str, samples: Sequence[Sample], rounds: Sequence[Round]) -> None:
-    usual = stats(quiet(samples, rounds))
-    for when, some in (("quiet", quiet), ("during", during), ("settling", settling)):
-        found = usual if when == "quiet" else stats(some(samples, rounds))
+    usual = stats(before(samples, rounds))
+    for when, some in ((BEFORE, before), (HIT, during), (AFTER, after)):
+        found = usual if when == BEFORE else stats(some(samples, rounds))
         if found.count:
             click.echo(f" {_row(name, when, found, None if found is usual else usual)}")
 
