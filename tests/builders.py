@@ -6,7 +6,9 @@ The functions with an engine write rows straight into a database; the others mak
 import asyncio
 import hashlib
 import itertools
+import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -27,6 +29,8 @@ from inbox.kit.sealing import Sealer
 from inbox.ports.records import NewMessage, Received
 
 SEALER: Final = Sealer([("test", bytes(range(32)))])
+NOWHERE: Final = Path(os.devnull, "nothing")
+"""A folder that nothing can be written to, for what needs to name one."""
 NOON: Final = datetime(2026, 11, 21, 12, tzinfo=UTC)
 """Meta's time of the events of tests, when none is named."""
 

@@ -90,6 +90,7 @@ async def flowing(
     settings: Settings,
     database_url: str,
     engine: AsyncEngine,
+    data_dir: Path,
     *overrides: Provider,
     **account: Any,  # noqa: ANN401
 ) -> AsyncIterator[Flow]:
@@ -99,7 +100,7 @@ async def flowing(
         database_url=database_url,
         sealer=SEALER,
         token_secrets=(b"t" * 32,),
-        data_dir=Path("unused"),
+        data_dir=data_dir,
     )
     container = build(runtime, Fakes(), *overrides)
     try:

@@ -2,13 +2,12 @@
 
 import hashlib
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import httpx
 import pytest
 
 from api.conftest import a_caller
-from builders import SEALER, a_conversation, an_account, execute
+from builders import NOWHERE, SEALER, a_conversation, an_account, execute
 from inbox.domain.access import Permission
 from inbox.domain.ids import uuid7
 from inbox.kit.telemetry import Metrics
@@ -98,7 +97,7 @@ async def test_a_program_makes_sees_and_ends_no_keys(client, admin):
 
 async def test_a_revoked_key_is_invalid_at_once_in_every_process(client, settings, database_url, admin):
     runtime = Runtime(
-        settings=settings, database_url=database_url, sealer=SEALER, token_secrets=(b"t" * 32,), data_dir=Path("unused")
+        settings=settings, database_url=database_url, sealer=SEALER, token_secrets=(b"t" * 32,), data_dir=NOWHERE
     )
     elsewhere = build(runtime, Fakes())
     app = create_app(settings, elsewhere, await elsewhere.get(Metrics))

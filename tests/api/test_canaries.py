@@ -48,12 +48,12 @@ def logs(capfd: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[st
 
 
 async def test_no_canary_comes_out_of_requests_webhooks_sends_bot_turns_and_failures(
-    applications, settings, database_url, engine, logs
+    applications, settings, database_url, engine, tmp_path, logs
 ):
     telemetry.configure("DEBUG")
     structlog.configure(cache_logger_on_first_use=False)  # loggers of modules would keep this test's output for ever
     async with (
-        flowing(applications, settings, database_url, engine, access_token=TOKEN) as flow,
+        flowing(applications, settings, database_url, engine, tmp_path, access_token=TOKEN) as flow,
         (await flow.container.get(Processes)).running(ProcessKind.BOTH),
     ):
         flow.number = PHONE

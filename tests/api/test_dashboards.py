@@ -57,9 +57,9 @@ async def _call(outcome: str) -> str:
 
 
 @pytest.fixture
-async def shown(applications, settings, database_url, engine) -> dict[str, set[str]]:
+async def shown(applications, settings, database_url, engine, tmp_path) -> dict[str, set[str]]:
     """The names on the page after some traffic, each with its labels."""
-    async with flowing(applications, settings, database_url, engine) as flow:
+    async with flowing(applications, settings, database_url, engine, tmp_path) as flow:
         upstreams = await flow.container.get(Upstreams)
         client, guard = upstreams.gemini_client(), upstreams.gemini_guard()
         await guard.call(lambda: _call("ok"), on_timeout=Overloaded)

@@ -38,8 +38,8 @@ async def reaches(flow: Flow, expected: float, name: str, /, **labels: str) -> N
 
 
 @pytest.fixture
-async def flow(applications, settings, database_url, engine):
-    async with flowing(applications, settings, database_url, engine) as flow:
+async def flow(applications, settings, database_url, engine, tmp_path):
+    async with flowing(applications, settings, database_url, engine, tmp_path) as flow:
         yield flow
 
 

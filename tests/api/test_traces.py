@@ -40,9 +40,9 @@ def trace_of(span: ReadableSpan) -> str:
 
 
 async def test_a_webhook_its_answer_by_the_bot_and_its_status_are_one_trace(
-    applications, settings, database_url, engine, exporter, tracing_on
+    applications, settings, database_url, engine, tmp_path, exporter, tracing_on
 ):
-    async with flowing(applications, settings, database_url, engine, tracing_on) as flow:
+    async with flowing(applications, settings, database_url, engine, tmp_path, tracing_on) as flow:
         await flow.customer_writes("Bonjour", traceparent=f"00-{TRACE}-00f067aa0ba902b7-01")
         await flow.until("select 1 from outbox where state = 'accepted'")
         (sent,) = flow.sender.sent
@@ -63,9 +63,9 @@ async def test_a_webhook_its_answer_by_the_bot_and_its_status_are_one_trace(
 
 
 async def test_what_a_person_sends_belongs_to_the_trace_of_the_request(
-    applications, settings, database_url, engine, exporter, tracing_on
+    applications, settings, database_url, engine, tmp_path, exporter, tracing_on
 ):
-    async with flowing(applications, settings, database_url, engine, tracing_on) as flow:
+    async with flowing(applications, settings, database_url, engine, tmp_path, tracing_on) as flow:
         caller = await a_caller(engine, flow.account.account_id, Permission.MESSAGES_SEND)
         await execute(engine, "update conversations set window_expires_at = now() + interval '1 hour'")
         await flow.client.post(
@@ -76,8 +76,8 @@ async def test_what_a_person_sends_belongs_to_the_trace_of_the_request(
     assert spans["send"] == spans["POST /messages/send"]
 
 
-async def test_while_tracing_is_off_nothing_is_stored_for_it(applications, settings, database_url, engine):
-    async with flowing(applications, settings, database_url, engine) as flow:
+async def test_while_tracing_is_off_nothing_is_stored_for_it(applications, settings, database_url, engine, tmp_path):
+    async with flowing(applications, settings, database_url, engine, tmp_path) as flow:
         await flow.customer_writes("Bonjour", traceparent=f"00-{TRACE}-00f067aa0ba902b7-01")
         await flow.until("select 1 from outbox where state = 'accepted'")
     stored = """select traceparent from deliveries union all select traceparent from lanes

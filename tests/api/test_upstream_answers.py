@@ -4,7 +4,6 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,7 +14,7 @@ from dishka import Provider, Scope
 from api.conftest import a_caller
 from api.test_media import a_file
 from applications import Applications, a_browser
-from builders import SEALER, an_account
+from builders import NOWHERE, SEALER, an_account
 from contracts.trust import certificates
 from inbox.adapters.identity.fake import FakeIdentity
 from inbox.domain.access import Permission
@@ -75,7 +74,7 @@ async def serving(
         database_url=database_url,
         sealer=SEALER,
         token_secrets=(b"t" * 32,),
-        data_dir=Path("unused"),
+        data_dir=NOWHERE,
     )
     container = build(runtime, *overrides)
     try:

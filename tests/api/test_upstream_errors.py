@@ -10,7 +10,6 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,7 +19,7 @@ from litestar import Litestar, get
 
 from api.conftest import a_caller
 from api.test_send import OPEN
-from builders import SEALER, a_conversation, execute, until
+from builders import NOWHERE, SEALER, a_conversation, execute, until
 from contracts.asking import decided
 from contracts.media_side import a_channel
 from contracts.sending import Sending
@@ -281,7 +280,7 @@ class TestSending:
                 database_url=database_url,
                 sealer=SEALER,
                 token_secrets=(b"t" * 32,),
-                data_dir=Path("unused"),
+                data_dir=NOWHERE,
             )
             container = build(runtime, Fakes(), real)
             stack.push_async_callback(container.close)

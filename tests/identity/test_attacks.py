@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
 from dishka import AsyncContainer, Provider, Scope
 
-from builders import SEALER
+from builders import NOWHERE, SEALER
 from identity.attack_table import KEYS, LOCAL, MODES, SECRET, TABLE
 from identity.conftest import Clock, Local
 from identity.forging import GARBAGE, Forger, SecretForger
@@ -85,7 +84,7 @@ def runtime(database_url: str, supabase: Supabase) -> Runtime:
         supabase=supabase,
     )
     return Runtime(
-        settings=settings, database_url=database_url, sealer=SEALER, token_secrets=(b"t" * 32,), data_dir=Path("unused")
+        settings=settings, database_url=database_url, sealer=SEALER, token_secrets=(b"t" * 32,), data_dir=NOWHERE
     )
 
 

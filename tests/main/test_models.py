@@ -1,11 +1,9 @@
 """Which model the settings lead to, and what bounds its calls."""
 
-from pathlib import Path
-
 import pytest
 from dishka import AsyncContainer, Provider, Scope, make_async_container, provide
 
-from builders import SEALER
+from builders import NOWHERE, SEALER
 from inbox.adapters.llm.absent import NoAssistant
 from inbox.adapters.llm.gemini.client import GeminiAssistant
 from inbox.adapters.llm.gemini.embedder import GeminiEmbedder
@@ -38,7 +36,7 @@ def wired(environ: dict[str, str]) -> AsyncContainer:
         @provide
         def runtime(self) -> Runtime:
             return Runtime(
-                settings=load(environ), database_url="", sealer=SEALER, token_secrets=(b"t",), data_dir=Path("unused")
+                settings=load(environ), database_url="", sealer=SEALER, token_secrets=(b"t",), data_dir=NOWHERE
             )
 
         @provide

@@ -26,14 +26,14 @@ from main.command import call, free_port
 
 
 @pytest.fixture
-def runtime(database_url: str) -> Runtime:
+def runtime(database_url: str, tmp_path: Path) -> Runtime:
     settings = Settings(
         http=Http(port=free_port()),
         database=Database(allow_unsafe_durability=True),
         whatsapp=WhatsApp(app_secret=(Secret("s"),)),
     )
     return Runtime(
-        settings=settings, database_url=database_url, sealer=SEALER, token_secrets=(b"t" * 32,), data_dir=Path("unused")
+        settings=settings, database_url=database_url, sealer=SEALER, token_secrets=(b"t" * 32,), data_dir=tmp_path
     )
 
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 
 import pytest
 
-from builders import SEALER
+from builders import NOWHERE, SEALER
 from inbox.adapters.database.postgres.engine import INTAKE, Limits, intake_limits
 from inbox.domain.errors import CircuitOpen
 from inbox.domain.upstream_errors import NothingSent, WhatsAppError, WhatsAppTimeout
@@ -97,9 +96,7 @@ def test_the_limits_of_the_intakes_connections_are_parts_of_its_time():
 async def test_the_time_for_webhooks_reaches_the_door(database_url: str):
     settings = load({"INBOX_INTAKE_TIMEOUT": "5", "INBOX_DATABASE_ALLOW_UNSAFE_DURABILITY": "true"})
     container = build(
-        Runtime(
-            settings=settings, database_url=database_url, sealer=SEALER, token_secrets=(b"t",), data_dir=Path("unused")
-        ),
+        Runtime(settings=settings, database_url=database_url, sealer=SEALER, token_secrets=(b"t",), data_dir=NOWHERE),
         Fakes(),
     )
     try:
