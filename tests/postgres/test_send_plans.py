@@ -34,6 +34,14 @@ insert into outbox (id, account_id, conversation_id, state, expires_at, token)
 select id, :account, conversation_id, 'read', now(), gen_random_uuid() from m
 """
 
+_UNSENT = 2_000
+_BACKLOG = f"""
+insert into messages (id, account_id, conversation_id, direction, author, content_text, message_type, status,
+                      "timestamp")
+select gen_random_uuid(), :account, c.id, 'outbound', 'human', 'Bonjour', 'text', 'pending', now()
+from (select id from conversations limit 1) c cross join generate_series(1, {_UNSENT}) n
+"""  # noqa: S608 - a figure of this module
+
 
 async def test_the_statements_of_a_send_are_not_planned_again_and_again(
     engine: AsyncEngine, database_url: str, account: Channel
@@ -58,3 +66,27 @@ async def test_the_statements_of_a_send_are_not_planned_again_and_again(
     ours = [row.statement for row in plans if "outbox" in row.statement or "lanes" in row.statement]
     assert len(ours) >= len({"message", "claim", "heads", "fence", "outcome"})
     assert [row.statement for row in plans if row.custom_plans > _CUSTOM_AT_MOST] == []
+
+
+async def test_an_outcome_reads_no_messages_but_its_own(
+    engine: AsyncEngine, database_url: str, account: Channel
+) -> None:
+    """A backlog that came after PostgreSQL last looked: for all it knows, hardly a message is without a wamid."""
+    await execute(engine, _OLD_MESSAGES, account=account.account_id)
+    async with engine.connect() as connection:
+        await connection.execute(text("analyze outbox, lanes, messages, conversations"))
+        await connection.commit()
+    await execute(engine, _BACKLOG, account=account.account_id)
+    until = datetime.now(UTC) + timedelta(hours=20)
+    async with an_engine(database_url) as own, an_engine(database_url) as intake:
+        database = PostgresDatabase(own, intake, SEALER, RecordedSignals())
+        async with database.running():
+            for _ in range(2 * _CUSTOM_AT_MOST):
+                conversation = await a_conversation(engine, account.account_id, window_expires_at=until)
+                head, lane = await on_wire(database, engine, account, conversation)
+                await database.outbox.settle(settled(head, State.ACCEPTED, wamid=f"wamid.{head.id}"), lane)
+        await execute(own, "select pg_stat_force_next_flush()")
+    (read,) = await execute(
+        engine, "select idx_tup_read as rows from pg_stat_user_indexes where indexrelname = 'messages_wamid_account'"
+    )
+    assert read.rows < _UNSENT

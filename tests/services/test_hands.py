@@ -14,6 +14,7 @@ from inbox.domain.access import Actor, Grant, Permission
 from inbox.domain.accounts import Channel
 from inbox.domain.content import Text
 from inbox.domain.ids import ConversationId
+from inbox.domain.signals import WorkWaiting
 from inbox.domain.work import WorkKind
 from inbox.ports.database import Database
 from inbox.ports.events import Events
@@ -118,7 +119,11 @@ async def test_what_is_stored_while_the_worker_stops_is_left_to_another_one(
         stops = Failpoints([Rule(point="outbox.post:after", action=Action.KILL)], kill=worker.close)
         outbound = over(FaultyDatabase(database, stops), signals, clock)
         worker.enter_context(outbound.hands.lent(lambda: 1, begun.append))
-        await outbound.accept(ana, conversation, HELLO, key=None)
+        async with signals.subscribe() as heard:
+            accepted = await outbound.accept(ana, conversation, HELLO, key=None)
+            said = [await anext(heard) for _ in range(2)]
     assert (begun, await states(engine)) == ([], ["queued"])
+    assert not accepted.is_prompt  # its lane counts a failed attempt: it may wait
+    assert WorkWaiting(WorkKind.SEND) in said
     lane = await claimed(database, WorkKind.SEND)
     assert (lane.key, lane.fence) == (str(conversation), 2)  # it was claimed once before

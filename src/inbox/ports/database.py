@@ -139,7 +139,9 @@ class Outbox(Protocol):
 
         With `claims` the caller can send it at once. It is claimed for them if nobody could have claimed anything else
         before it: nothing is open in the conversation, its pair and its number may send, and nothing of the number
-        waits. Nobody has sent yet in a conversation or with a number that is new: that is left to a worker.
+        waits. Nobody has sent yet in a conversation or with a number that is new: that is left to a worker. What was
+        claimed for a caller who does not hear of it, after `CommitUnknown` or a cancellation, is due again when its
+        lease is over, after 30 s.
         """
         ...
 

@@ -30,7 +30,8 @@ _PAIR: Final = PairLimit()
 # Left out is what has lost its lane or its token, a reaction, a number that is paused, a wamid that is known already or
 # of which a status is parked; and what somebody else holds, because a statement that tells waits for nothing
 # (`event_log.py`). The locks are those of the long way, in its order, and each row is looked at once more behind its
-# lock. Only a message that was queued meanwhile is not seen: then `ver` has moved, and the lane stays open.
+# lock. Only a message that was queued meanwhile is not seen: then `ver` has moved, and the lane stays open. `is true`
+# keeps the planner from the index of wamids: for all it knows hardly a message is without one, and a backlog has none.
 _ACCEPT: Final = text("""
 with item as materialized (
   select * from unnest(
@@ -40,7 +41,7 @@ with item as materialized (
 ), m as materialized (
   select m.id, m.conversation_id
   from item i join messages m on m.id = i.id and m.account_id = i.account_id
-  where m.wa_message_id is null and m.message_type is distinct from 'reaction'
+  where (m.wa_message_id is null) is true and m.message_type is distinct from 'reaction'
   order by m.id for update of m skip locked
 ), l as materialized (
   select l.key, l.pair_at

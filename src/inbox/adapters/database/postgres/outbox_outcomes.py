@@ -145,7 +145,7 @@ with learned as (
   update outbox set wamid = :wamid where id = :id and token = :token and wamid is null returning id
 )
 update messages m set wa_message_id = :wamid from learned
-where m.id = learned.id and m.wa_message_id is null
+where m.id = learned.id and (m.wa_message_id is null) is true
   and not exists (select from messages other
                   where other.wa_message_id = :wamid and other.account_id = m.account_id)
 returning m.id, m.account_id, m.conversation_id, m.status, m.wa_message_id, m.error_code

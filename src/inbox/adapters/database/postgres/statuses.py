@@ -69,7 +69,7 @@ for update of m
 _LEARN: Final = text("""
 update messages m set wa_message_id = u.wamid
 from unnest(cast(:ids as uuid[]), cast(:wamids as text[])) u(id, wamid)
-where m.id = u.id and m.wa_message_id is null
+where m.id = u.id and (m.wa_message_id is null) is true
   and not exists (select from messages other where other.wa_message_id = u.wamid and other.account_id = m.account_id)
 """)
 
