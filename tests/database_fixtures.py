@@ -20,6 +20,7 @@ from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.signals import Signal
 from inbox.main.embedded import Server
 from inbox.main.migrating import upgrade
+from inbox.ports.events import Wanted
 from postgres_server import create_database, drop_database, template
 
 KEPT = frozenset({"app_permissions", "app_roles", "role_permissions", "rights_version", "event_log_state"})
@@ -36,7 +37,7 @@ class RecordedSignals:
         self.published.extend(signals)
 
     @contextlib.asynccontextmanager
-    async def subscribe(self) -> AsyncIterator[AsyncIterator[Signal]]:
+    async def subscribe(self, wanted: Wanted | None = None) -> AsyncIterator[AsyncIterator[Signal]]:
         async def nothing() -> AsyncIterator[Signal]:
             return
             yield

@@ -105,6 +105,13 @@ class EventsCases:
             events.publish(newest)
             assert await taken(slow, 2) == [Resync(), newest]
 
+    async def test_who_wants_one_thing_hears_of_it_and_of_gaps_alone(self, events: Events) -> None:
+        mine, foreign = a_signal(), [a_signal() for _ in range(2 * QUEUE)]
+        async with events.subscribe(lambda signal: signal == mine) as signals:
+            events.publish(*foreign)
+            events.publish(Resync(), foreign[0], mine)
+            assert await taken(signals, 2) == [Resync(), mine]
+
     async def test_more_signals_at_once_than_a_queue_holds_are_one_resync(self, events: Events) -> None:
         newest = a_signal()
         async with events.subscribe() as signals:

@@ -15,6 +15,7 @@ from inbox.domain.errors import CircuitOpen
 from inbox.domain.outbound import State
 from inbox.domain.upstream_errors import AccountProblem, NothingSent, TryLater
 from inbox.domain.work import WorkKind
+from inbox.ports.events import Wanted
 from services.bot_scene import Scene, ago
 from services.delivery_scene import MINUTE, SECOND, Special, deliver, due_in
 from services.scenes import claimed, is_done, lose_lease
@@ -160,7 +161,7 @@ class Deaf(MemoryEvents):
     """A bus that nothing comes out of."""
 
     @asynccontextmanager
-    async def subscribe(self) -> AsyncIterator[AsyncIterator[Any]]:
+    async def subscribe(self, wanted: Wanted | None = None) -> AsyncIterator[AsyncIterator[Any]]:
         async def nothing() -> AsyncIterator[Any]:
             await asyncio.Event().wait()
             yield None

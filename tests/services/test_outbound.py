@@ -27,7 +27,7 @@ from inbox.domain.outbound import State
 from inbox.domain.signals import MessageSettled, Resync, Signal
 from inbox.domain.work import WorkKind
 from inbox.ports.database import Database
-from inbox.ports.events import Events
+from inbox.ports.events import Events, Wanted
 from inbox.ports.queries import Queries
 from inbox.ports.views import Outcome
 from inbox.services.outbound import Outbound
@@ -241,8 +241,8 @@ class Bus(MemoryEvents):
         super().publish(*signals)
 
     @asynccontextmanager
-    async def subscribe(self) -> AsyncIterator[AsyncIterator[Signal]]:
-        async with super().subscribe() as signals:
+    async def subscribe(self, wanted: Wanted | None = None) -> AsyncIterator[AsyncIterator[Signal]]:
+        async with super().subscribe(wanted) as signals:
             self.listening.set()
             yield _nothing() if self._closed else signals
 

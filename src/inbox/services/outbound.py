@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, NamedTuple
 
 import msgspec
@@ -26,7 +27,7 @@ from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.domain.outbound import UNCONFIRMED_AFTER, UNCONFIRMED_AFTER_CODE, OpId, State
 from inbox.domain.outgoing import Sendable
 from inbox.domain.pacing import pair_wait
-from inbox.domain.signals import MessageSettled, Resync, Signal, WorkWaiting
+from inbox.domain.signals import MessageSettled, Signal, WorkWaiting
 from inbox.domain.uploads import uses
 from inbox.domain.upstream_errors import (
     AccountProblem,
@@ -170,14 +171,14 @@ class Outbound:
         if within <= 0:  # a timeout of 0 would cut this very look off
             return _queued(message_id) if is_prompt else await self._outcome(account_id, message_id)
         try:
-            async with asyncio.timeout(within), self._events.subscribe() as signals:
-                if is_prompt and (settled := await _hint(signals, message_id)) and settled.wamid:
+            async with asyncio.timeout(within), self._events.subscribe(partial(_is_about, message_id)) as signals:
+                if is_prompt and (settled := await _hint(signals)) and settled.wamid:
                     return _accepted(settled)
                 while True:
                     outcome = await self._outcome(account_id, message_id)
                     if outcome.state not in _UNDER_WAY or outcome.is_postponed:
                         return outcome
-                    await _hint(signals, message_id)
+                    await _hint(signals)
         except TimeoutError:
             return await self._outcome(account_id, message_id)
 
@@ -292,15 +293,16 @@ async def _written(write: Callable[[], Awaitable[None]]) -> None:
         raise
 
 
-async def _hint(signals: AsyncIterator[Signal], message_id: MessageId) -> MessageSettled | None:
+def _is_about(message_id: MessageId, signal: Signal) -> bool:
+    return isinstance(signal, MessageSettled) and signal.message_id == message_id
+
+
+async def _hint(signals: AsyncIterator[Signal]) -> MessageSettled | None:
     """Returns when the bus says that the message moved, with its word, and after a second in any case."""
     with suppress(TimeoutError):
         async with asyncio.timeout(1):
             async for signal in signals:
-                if isinstance(signal, MessageSettled) and signal.message_id == message_id:
-                    return signal
-                if isinstance(signal, Resync):
-                    return None
+                return signal if isinstance(signal, MessageSettled) else None
             await asyncio.Event().wait()  # the bus is closed: looking alone has to do
     return None
 

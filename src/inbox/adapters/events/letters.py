@@ -16,6 +16,7 @@ import msgspec
 
 from inbox.adapters.events.memory import MemoryEvents
 from inbox.domain.signals import LogGrew, Resync, Signal
+from inbox.ports.events import Wanted
 
 BACKLOG: Final = 10_000
 """Different signals that may wait for the wire; then the others are told to look at everything again."""
@@ -57,8 +58,8 @@ class Letters:
         self._local.publish(*signals)
         self._post(*signals)
 
-    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Signal]]:
-        return self._local.subscribe()
+    def subscribe(self, wanted: Wanted | None = None) -> AbstractAsyncContextManager[AsyncIterator[Signal]]:
+        return self._local.subscribe(wanted)
 
     async def outgoing(self, *, within: float) -> list[str]:
         """The next letters, as soon as there are any, but not sooner than `gather` after the last ones.

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from inbox.domain.signals import Resync, Signal
+from inbox.ports.events import Wanted
 
 QUEUE: Final = 1_000
 """Signals that a subscriber may be behind; then it is told to look at everything again."""
@@ -23,8 +24,8 @@ class MemoryEvents:
             subscriber.put(signals)
 
     @asynccontextmanager
-    async def subscribe(self) -> AsyncIterator[AsyncIterator[Signal]]:
-        subscription = _Subscription()
+    async def subscribe(self, wanted: Wanted | None = None) -> AsyncIterator[AsyncIterator[Signal]]:
+        subscription = _Subscription(wanted)
         self._subscribers.add(subscription)
         try:
             yield subscription
@@ -35,18 +36,25 @@ class MemoryEvents:
 class _Subscription(AsyncIterator[Signal]):
     """Survives a cancelled wait: nothing is taken before it is returned."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Wanted | None) -> None:
+        self._wanted = wanted
         self._waiting: deque[Signal] = deque()
         self._has_some = asyncio.Event()
 
     def put(self, signals: tuple[Signal, ...]) -> None:
         for signal in signals:
+            if not self._is_wanted(signal):
+                continue
             if not self._waiting or self._waiting[-1] != signal:  # equal hints in a row say no more than one
                 self._waiting.append(signal)
         if len(self._waiting) > QUEUE:
             self._waiting.clear()
             self._waiting.append(Resync())
-        self._has_some.set()
+        if self._waiting:
+            self._has_some.set()
+
+    def _is_wanted(self, signal: Signal) -> bool:
+        return self._wanted is None or isinstance(signal, Resync) or self._wanted(signal)
 
     async def __anext__(self) -> Signal:
         while not self._waiting:

@@ -15,6 +15,7 @@ import asyncpg
 from inbox.adapters.events.letters import Letters
 from inbox.adapters.events.lines import Lines, Patience
 from inbox.domain.signals import Signal
+from inbox.ports.events import Wanted
 
 CHANNEL: Final = "inbox_signals"
 _MOST_BYTES: Final = 7_800
@@ -47,8 +48,8 @@ class PostgresEvents:
     def publish(self, *signals: Signal) -> None:
         self._letters.publish(*signals)
 
-    def subscribe(self) -> contextlib.AbstractAsyncContextManager[AsyncIterator[Signal]]:
-        return self._letters.subscribe()
+    def subscribe(self, wanted: Wanted | None = None) -> contextlib.AbstractAsyncContextManager[AsyncIterator[Signal]]:
+        return self._letters.subscribe(wanted)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

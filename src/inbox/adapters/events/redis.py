@@ -20,6 +20,7 @@ from inbox.adapters.events.lines import Lines, Patience
 from inbox.domain.errors import SecretUnreadable
 from inbox.domain.signals import Signal
 from inbox.kit.sealing import Sealer
+from inbox.ports.events import Wanted
 
 _MOST_BYTES: Final = 16 * 1024
 """Some hundred signals: no letter alone fills the queue of a subscriber."""
@@ -59,8 +60,8 @@ class RedisEvents:
     def publish(self, *signals: Signal) -> None:
         self._letters.publish(*signals)
 
-    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Signal]]:
-        return self._letters.subscribe()
+    def subscribe(self, wanted: Wanted | None = None) -> AbstractAsyncContextManager[AsyncIterator[Signal]]:
+        return self._letters.subscribe(wanted)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
