@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,7 +65,7 @@ class Stage:
     @contextmanager
     def webs(self, count: int) -> Iterator[list[int]]:
         """The ports of so many web sides, ready."""
-        ports = _free_ports(count)
+        ports = free_ports(count)
         with ExitStack() as stack:
             for port in ports:
                 command = ["serve", "--no-worker", "--port", str(port)]
@@ -76,26 +76,31 @@ class Stage:
     @contextmanager
     def everything(self) -> Iterator[str]:
         """Web side and worker in one process, as `inbox serve` runs them: its address."""
-        port = _free_ports(1)[0]
+        port = free_ports(1)[0]
         with self._inbox("serve", ["serve", "--port", str(port)]) as process:
             self._wait_for(f"http://127.0.0.1:{port}/health/ready", process, "serve")
             yield f"http://127.0.0.1:{port}"
 
     @contextmanager
     def worker(self) -> Iterator[None]:
-        port = _free_ports(1)[0]
+        port = free_ports(1)[0]
         with self._inbox("worker", ["worker"], {"INBOX_WORKER_PORT": str(port)}) as process:
             self._wait_for(f"http://127.0.0.1:{port}/health/ready", process, "worker")
             yield
 
-    @contextmanager
     def _inbox(
+        self, name: str, command: Sequence[str], more: Mapping[str, str] | None = None
+    ) -> AbstractContextManager[subprocess.Popen[bytes]]:
+        return self._python(name, ["-m", "inbox", *command], more)
+
+    @contextmanager
+    def _python(
         self, name: str, command: Sequence[str], more: Mapping[str, str] | None = None
     ) -> Iterator[subprocess.Popen[bytes]]:
         with (
             (self._folder / f"{name}.log").open("wb") as log,
             subprocess.Popen(
-                [sys.executable, "-m", "inbox", *command],
+                [sys.executable, *command],
                 cwd=self._folder,
                 env={**self._environment, **(more or {})},
                 stdout=log,
@@ -289,7 +294,7 @@ def _inherited() -> dict[str, str]:
     return {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     with ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:

@@ -5,12 +5,13 @@
 One run, one machine: service, workers, embedded PostgreSQL (as it is shipped), WhatsApp's emulator with 80 ms
 of latency and the load generator share its cores. Parts: `own` (POST /messages/send until WhatsApp has answered, less
 what the median call of the same clients straight to the emulator takes: what the service takes, with all files in
-memory where there is /dev/shm), `async` (there as well, with `Prefer: respond-async`, nothing is taken off), `disk`
-(both once more with the files on the disk: what that adds), `drain` (10,000 messages in 2,000 conversations of 4
-numbers without a limit, one worker process, 400 sends at once: from the first message on the wire to the last outcome
-in the database), `rate` (one number at 80/s, three worker processes: messages that the emulator took in each second,
-from the second second to the end of the backlog). The last line is one JSON object. No root is needed. Tables go to
-standard error.
+memory where there is /dev/shm), `floor` (there as well, the same of a bare service that does the least: how much of
+`own` the machine takes), `async` (there as well, with `Prefer: respond-async`, nothing is taken off), `disk` (these
+once more with the files on the disk: what that adds), `drain` (10,000 messages in 2,000 conversations of 4 numbers
+without a limit, one worker process, 400 sends at once: from the first message on the wire to the last outcome in the
+database), `rate` (one number at 80/s, three worker processes: messages that the emulator took in each second, from the
+second second to the end of the backlog). The last line is one JSON object. No root is needed. Tables go to standard
+error.
 """
 
 import argparse
@@ -34,7 +35,8 @@ from .folders import folder, has_memory
 from .outbound_stage import CONVERSATIONS, TOKEN, OutboundStage, staged
 
 _SAID: Final = "Bonjour, votre commande est prête."
-_PARTS: Final = ("own", "async", "disk", "drain", "rate")
+_SENDS: Final = ("own", "floor", "async")
+_PARTS: Final = (*_SENDS, "disk", "drain", "rate")
 _CLIENTS: Final = 4
 _EACH_CLIENT: Final = 200
 _WARM_UP: Final = 10
@@ -66,7 +68,7 @@ def main() -> None:
     parts = given.only or _PARTS
     found: dict[str, Any] = {"in_memory": has_memory()}
     try:
-        if {"own", "async"} & set(parts):
+        if set(_SENDS) & set(parts):
             with folder(in_memory=True) as place, staged(place) as stage:
                 found |= _sent(stage, parts)
         if {"disk", "drain", "rate"} & set(parts):
@@ -87,11 +89,15 @@ def _sent(stage: OutboundStage, parts: Sequence[str], where: str = "") -> dict[s
             found |= _told(f"{where}own", asyncio.run(_sends(world, "")), less=less)
         if "async" in parts:
             found |= _told(f"{where}async", asyncio.run(_sends(world, "respond-async")))
+    if "floor" in parts:
+        less = statistics.median(asyncio.run(_calls(world)))
+        with stage.floor() as url:
+            found |= _told(f"{where}floor", asyncio.run(_bare_sends(url)), less=less)
     return found
 
 
 def _on_disk(stage: OutboundStage, parts: Sequence[str]) -> dict[str, Any]:
-    found: dict[str, Any] = _sent(stage, ("own", "async"), "disk_") if "disk" in parts else {}
+    found: dict[str, Any] = _sent(stage, _SENDS, "disk_") if "disk" in parts else {}
     stage.rate()
     if "drain" in parts:
         found["drain_per_s"] = _drained(stage)
@@ -116,6 +122,12 @@ async def _sends(world: World, prefer: str) -> list[float]:
     headers = {"authorization": f"Bearer {world.key}", **({"prefer": prefer} if prefer else {})}
     bodies = [{"conversation_id": one, "content": _SAID} for one in world.conversations]
     return await _called(f"{world.url}/api/messages/send", headers, bodies, 202 if prefer else 200)
+
+
+async def _bare_sends(url: str) -> list[float]:
+    """Seconds of each send of the bare service."""
+    bodies = [{"to": f"+{33600000001 + n}", "content": _SAID} for n in range(CONVERSATIONS)]
+    return await _called(url, {}, bodies, 200)
 
 
 async def _calls(world: World) -> list[float]:

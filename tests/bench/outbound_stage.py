@@ -21,7 +21,7 @@ from inbox.main import embedded, migrating
 from inbox.main.runtime import new_encryption_key
 
 from .inbound_data import Rows
-from .inbound_stage import DATABASE, Stage
+from .inbound_stage import DATABASE, Stage, free_ports
 
 ACCOUNTS: Final = 4
 CONVERSATIONS: Final = 2_000
@@ -113,6 +113,7 @@ class OutboundStage(Stage):
         super().__init__(folder, server, rows, environment)
         self.graph = emulator.url
         self._running["emulator"] = [emulator.pid]
+        self._url = environment["INBOX_DATABASE_URL"].replace("+asyncpg", "")
         self.key = new_key(secrets.token_urlsafe)
         self._sealer = Sealer.from_setting(environment["INBOX_ENCRYPTION_KEYS"])
 
@@ -135,6 +136,16 @@ class OutboundStage(Stage):
     def messages_url(self) -> str:
         """Where the service sends the messages of one of the numbers."""
         return f"{self.graph}/v24.0/{_FIRST_ID}/messages"
+
+    @contextmanager
+    def floor(self) -> Iterator[str]:
+        """The bare service: its address."""
+        port = free_ports(1)[0]
+        program = str(Path(__file__).with_name("outbound_floor.py"))
+        command = [program, str(port), self._url, self.messages_url(), TOKEN]
+        with self._python("floor", command) as process:
+            self._wait_for(f"http://127.0.0.1:{port}/", process, "floor")
+            yield f"http://127.0.0.1:{port}/"
 
     def conversations(self) -> list[str]:
         return [str(row["id"]) for row in self.rows.ask("select id from conversations order by client_number")]
