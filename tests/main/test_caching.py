@@ -1,8 +1,6 @@
 """The cache that the settings choose."""
 
-from pathlib import Path
-
-from builders import SEALER
+from builders import NOWHERE, SEALER
 from contracts.redis_side import until
 from inbox.adapters.events.memory import MemoryEvents
 from inbox.kit.telemetry import Metrics
@@ -15,7 +13,7 @@ from redis_server import RedisServer
 
 def runtime(url: str | None) -> Runtime:
     settings = Settings(cache=Cache(redis_url=Secret(url) if url else None))
-    return Runtime(settings=settings, database_url="", sealer=SEALER, token_secrets=(), data_dir=Path())
+    return Runtime(settings=settings, database_url="", sealer=SEALER, token_secrets=(), data_dir=NOWHERE)
 
 
 async def test_without_an_address_each_process_remembers_for_itself():

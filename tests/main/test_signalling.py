@@ -1,10 +1,8 @@
 """The bus that the settings choose."""
 
-from pathlib import Path
-
 import pytest
 
-from builders import SEALER
+from builders import NOWHERE, SEALER
 from contracts.redis_side import until
 from inbox.adapters.events.postgres import PostgresEvents
 from inbox.kit.telemetry import Metrics
@@ -17,7 +15,7 @@ from redis_server import RedisServer
 
 def runtime(**given: str) -> Runtime:
     url = "postgresql+asyncpg://u:p@db.example/inbox"
-    return Runtime(settings=load(given), database_url=url, sealer=SEALER, token_secrets=(), data_dir=Path())
+    return Runtime(settings=load(given), database_url=url, sealer=SEALER, token_secrets=(), data_dir=NOWHERE)
 
 
 def test_a_redis_for_the_cache_does_not_move_the_bus():

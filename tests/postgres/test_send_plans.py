@@ -1,18 +1,22 @@
 """What a send asks of the planner: nothing, once a connection has seen its statements."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from builders import SEALER, a_conversation, a_new_message, execute
+from builders import SEALER, a_conversation, a_new_message, an_account, execute
 from database_fixtures import RecordedSignals
 from event_builders import created
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.accounts import Channel
 from inbox.domain.outbound import State
+from inbox.main.embedded import Server
 from postgres.outbox_scene import on_wire, settled
 from postgres.own_engines import an_engine
+from postgres_server import create_database, drop_database
 
 _CUSTOM_AT_MOST = 5
 """PostgreSQL plans the first five executions of a prepared statement for their values, and then decides."""
@@ -42,6 +46,11 @@ select gen_random_uuid(), :account, c.id, 'outbound', 'human', 'Bonjour', 'text'
 from (select id from conversations limit 1) c cross join generate_series(1, {_UNSENT}) n
 """  # noqa: S608 - a figure of this module
 
+_READ = """
+select (select idx_tup_read from pg_stat_user_indexes where indexrelname = 'messages_wamid_account') as by_wamid,
+       (select seq_tup_read from pg_stat_user_tables where relname = 'messages') as one_after_the_other
+"""
+
 
 async def test_the_statements_of_a_send_are_not_planned_again_and_again(
     engine: AsyncEngine, database_url: str, account: Channel
@@ -68,25 +77,29 @@ async def test_the_statements_of_a_send_are_not_planned_again_and_again(
     assert [row.statement for row in plans if row.custom_plans > _CUSTOM_AT_MOST] == []
 
 
-async def test_an_outcome_reads_no_messages_but_its_own(
-    engine: AsyncEngine, database_url: str, account: Channel
-) -> None:
+@pytest.fixture
+def fresh_url(postgres: Server, database_url: str, worker_id: str) -> Iterator[str]:
+    """A database whose statistics begin with the test."""
+    name = f"plans_{worker_id}"
+    create_database(postgres, name, template="inbox_template")
+    yield postgres.url_for(name)
+    drop_database(postgres, name)
+
+
+async def test_an_outcome_reads_no_messages_but_its_own(fresh_url: str) -> None:
     """A backlog that came after PostgreSQL last looked: for all it knows, hardly a message is without a wamid."""
-    await execute(engine, _OLD_MESSAGES, account=account.account_id)
-    async with engine.connect() as connection:
-        await connection.execute(text("analyze outbox, lanes, messages, conversations"))
-        await connection.commit()
-    await execute(engine, _BACKLOG, account=account.account_id)
-    until = datetime.now(UTC) + timedelta(hours=20)
-    async with an_engine(database_url) as own, an_engine(database_url) as intake:
+    async with an_engine(fresh_url) as own, an_engine(fresh_url) as intake:
+        account = await an_account(own)
+        await execute(own, _OLD_MESSAGES, account=account.account_id)
+        await execute(own, "analyze outbox, lanes, messages, conversations")
+        await execute(own, _BACKLOG, account=account.account_id)
+        until = datetime.now(UTC) + timedelta(hours=20)
         database = PostgresDatabase(own, intake, SEALER, RecordedSignals())
         async with database.running():
             for _ in range(2 * _CUSTOM_AT_MOST):
-                conversation = await a_conversation(engine, account.account_id, window_expires_at=until)
-                head, lane = await on_wire(database, engine, account, conversation)
+                conversation = await a_conversation(own, account.account_id, window_expires_at=until)
+                head, lane = await on_wire(database, own, account, conversation)
                 await database.outbox.settle(settled(head, State.ACCEPTED, wamid=f"wamid.{head.id}"), lane)
         await execute(own, "select pg_stat_force_next_flush()")
-    (read,) = await execute(
-        engine, "select idx_tup_read as rows from pg_stat_user_indexes where indexrelname = 'messages_wamid_account'"
-    )
-    assert read.rows < _UNSENT
+        (read,) = await execute(own, _READ)
+    assert (read.by_wamid < _UNSENT, read.one_after_the_other) == (True, 0)

@@ -27,7 +27,7 @@ from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.domain.outbound import UNCONFIRMED_AFTER, UNCONFIRMED_AFTER_CODE, OpId, State
 from inbox.domain.outgoing import Sendable
 from inbox.domain.pacing import pair_wait
-from inbox.domain.signals import MessageSettled, Signal, WorkWaiting
+from inbox.domain.signals import MessageSettled, Signal
 from inbox.domain.uploads import uses
 from inbox.domain.upstream_errors import (
     AccountProblem,
@@ -37,7 +37,7 @@ from inbox.domain.upstream_errors import (
     Refused,
     TryLater,
 )
-from inbox.domain.work import Lane, WorkKind, back_off
+from inbox.domain.work import Lane, back_off
 from inbox.ports.database import Database, Transaction
 from inbox.ports.events import Events
 from inbox.ports.messaging import Sender
@@ -134,14 +134,11 @@ class Outbound:
         """If a hand is free, it begins to send what is claimed for it."""
         with self.hands.held() as is_held:
             posted = await self._database.outbox.post(new, created(new, State.QUEUED), key, claims=is_held)
-            if posted is None or posted.claimed is None or self.hands.begin(posted.claimed):
-                return posted
-        # The worker has stopped. Another one takes it, at the latest when the lease is over.
-        claimed = posted.claimed
-        with suppress(InboxError):
-            await self._database.outbox.release(new.id, claimed.head.token, claimed.lane, timedelta(0))
-        self._events.publish(WorkWaiting(WorkKind.SEND))
-        return Posted(is_prompt=False)
+            if posted is not None and (claimed := posted.claimed) is not None and not self.hands.begin(claimed):
+                # The worker has stopped. Another one takes it, at the latest when the lease is over.
+                with suppress(InboxError):
+                    await self._database.outbox.release(new.id, claimed.head.token, claimed.lane, timedelta(0))
+            return posted
 
     async def _store(
         self,

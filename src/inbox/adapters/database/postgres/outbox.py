@@ -22,8 +22,8 @@ from inbox.domain.errors import InboxError
 from inbox.domain.events import MessageCreated
 from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.domain.outbound import REAP_AFTER, UNCONFIRMED_AFTER, State, Step, after
-from inbox.domain.signals import MessageSettled
-from inbox.domain.work import Lane
+from inbox.domain.signals import MessageSettled, WorkWaiting
+from inbox.domain.work import Lane, WorkKind
 from inbox.kit.sealing import Sealer
 from inbox.ports.events import Events
 from inbox.ports.records import HeadTaken, IdempotencyKey, NewMessage, Posted, Settlement
@@ -158,8 +158,7 @@ class PostgresOutbox:
             self._events.publish(*signals)
 
         await repeated(once)
-        if wait:
-            self._events.publish(MessageSettled(message_id))
+        self._events.publish(MessageSettled(message_id) if wait else WorkWaiting(WorkKind.SEND))
 
     async def hurry(self, keys: Sequence[str]) -> None:
         if keys:
