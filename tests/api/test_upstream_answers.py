@@ -4,6 +4,8 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -14,7 +16,7 @@ from dishka import Provider, Scope
 from api.conftest import a_caller
 from api.test_media import a_file
 from applications import Applications, a_browser
-from builders import NOWHERE, SEALER, an_account
+from builders import SEALER, an_account
 from contracts.trust import certificates
 from inbox.adapters.identity.fake import FakeIdentity
 from inbox.domain.access import Permission
@@ -69,19 +71,20 @@ async def arm(url: str, **rule: object) -> None:
 async def serving(
     applications: Applications, settings: Settings, database_url: str, *overrides: Provider
 ) -> AsyncIterator[Api]:
-    runtime = Runtime(
-        settings=msgspec.structs.replace(settings, outgoing=Outgoing(attempts=1)),
-        database_url=database_url,
-        sealer=SEALER,
-        token_secrets=(b"t" * 32,),
-        data_dir=NOWHERE,
-    )
-    container = build(runtime, *overrides)
-    try:
-        async with applications.lent(runtime.settings, container) as app, app.lifespan(), a_browser(app) as client:
-            yield Api(client, await container.get(Breakers))
-    finally:
-        await container.close()
+    with TemporaryDirectory() as folder:
+        runtime = Runtime(
+            settings=msgspec.structs.replace(settings, outgoing=Outgoing(attempts=1)),
+            database_url=database_url,
+            sealer=SEALER,
+            token_secrets=(b"t" * 32,),
+            data_dir=Path(folder),
+        )
+        container = build(runtime, *overrides)
+        try:
+            async with applications.lent(runtime.settings, container) as app, app.lifespan(), a_browser(app) as client:
+                yield Api(client, await container.get(Breakers))
+        finally:
+            await container.close()
 
 
 def with_whatsapp(settings: Settings, url: str) -> Settings:

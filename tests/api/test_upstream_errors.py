@@ -19,7 +19,7 @@ from litestar import Litestar, get
 
 from api.conftest import a_caller
 from api.test_send import OPEN
-from builders import NOWHERE, SEALER, a_conversation, execute, until
+from builders import SEALER, a_conversation, execute, until
 from contracts.asking import decided
 from contracts.media_side import a_channel
 from contracts.sending import Sending
@@ -268,7 +268,7 @@ async def test_a_probe_of_nobody_is_an_outage(outside, service):
 
 class TestSending:
     @pytest.fixture
-    async def container(self, settings, database_url, engine):
+    async def container(self, settings, database_url, engine, tmp_path):
         """As in `api.conftest`, with the real sender, whose circuit is open."""
         async with AsyncExitStack() as stack:
             wired = Wired(Settings(whatsapp=WhatsApp(graph_url=NOBODY)), stack, KEY)
@@ -280,7 +280,7 @@ class TestSending:
                 database_url=database_url,
                 sealer=SEALER,
                 token_secrets=(b"t" * 32,),
-                data_dir=NOWHERE,
+                data_dir=tmp_path,
             )
             container = build(runtime, Fakes(), real)
             stack.push_async_callback(container.close)
