@@ -13,7 +13,8 @@ from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.accounts import Channel
 from inbox.domain.ids import ConversationId
 from inbox.domain.outbound import PUBLIC, State, Step, after
-from inbox.domain.signals import LogGrew, MessageSettled
+from inbox.domain.signals import LogGrew, MessageSettled, WorkWaiting
+from inbox.domain.work import WorkKind
 from inbox.ports.records import InboundBatch, Settlement
 from postgres.outbox_scene import (
     SEND,
@@ -263,11 +264,16 @@ async def test_an_outcome_whose_lane_was_lost_is_written_and_wakes_the_lane_if_n
 
 
 async def test_a_claimed_message_that_never_left_is_given_back(
-    database: PostgresDatabase, engine: AsyncEngine, account: Channel, conversation: ConversationId
+    database: PostgresDatabase,
+    engine: AsyncEngine,
+    signals: RecordedSignals,
+    account: Channel,
+    conversation: ConversationId,
 ) -> None:
     await a_queued_message(engine, account.account_id, conversation)
     head, lane = await take_one(database)
 
+    signals.published.clear()
     await database.outbox.release(head.id, head.token, lane, timedelta(seconds=7))
 
     row = await outbox_row(engine, head.id)
@@ -275,15 +281,23 @@ async def test_a_claimed_message_that_never_left_is_given_back(
     lane_now = await lane_row(engine)
     assert (lane_now.is_open, lane_now.attempts) == (True, 0)
     assert 5 < lane_now.seconds <= 7
+    assert MessageSettled(head.id) in signals.published  # who waits for it hears that it has to wait
+    assert WorkWaiting(WorkKind.SEND) not in signals.published
 
 
 async def test_a_message_whose_fence_was_unclear_is_given_back_from_the_wire(
-    database: PostgresDatabase, engine: AsyncEngine, account: Channel, conversation: ConversationId
+    database: PostgresDatabase,
+    engine: AsyncEngine,
+    signals: RecordedSignals,
+    account: Channel,
+    conversation: ConversationId,
 ) -> None:
     head, lane = await on_wire(database, engine, account, conversation)
+    signals.published.clear()
     await database.outbox.release(head.id, head.token, lane, timedelta())
     row = await outbox_row(engine, head.id)
     assert (row.state, row.attempt) == ("queued", 0)
+    assert WorkWaiting(WorkKind.SEND) in signals.published
 
 
 @pytest.mark.parametrize("state", [State.ACCEPTED, State.UNKNOWN, State.DELIVERED, State.UNCONFIRMED])
