@@ -7,7 +7,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from builders import execute
-from inbox.adapters.database.postgres.engine import Limits, connections, create_engine
+from inbox.adapters.database.postgres.engine import Limits, create_engine
+from inbox.adapters.database.postgres.pool import connections
 from inbox.kit.gauges import Connections
 from inbox.kit.telemetry import Metrics
 from inbox.main.observing import timed

@@ -111,6 +111,7 @@ class ProcessMeters:
         self._statements = Histogram(
             "inbox_database_statement_duration_seconds", "Statements.", ["pool"], buckets=_STATEMENTS, registry=registry
         )
+        self._timed: dict[str, Histogram] = {}
         self._slow = Counter("inbox_database_slow_statements_total", "Slow statements.", ["pool"], registry=registry)
         self._loop = Histogram(
             "inbox_event_loop_lag_seconds", "How late a timer rang.", buckets=_LOOP, registry=registry
@@ -119,11 +120,11 @@ class ProcessMeters:
 
     def pool(self, name: str) -> None:
         """There is a pool of this name."""
-        self._statements.labels(name)
+        self._timed[name] = self._statements.labels(name)
         self._slow.labels(name)
 
     def statement(self, pool: str, seconds: float, *, is_slow: bool) -> None:
-        self._statements.labels(pool).observe(seconds)
+        self._timed[pool].observe(seconds)
         if is_slow:
             self._slow.labels(pool).inc()
 

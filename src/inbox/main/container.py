@@ -8,7 +8,8 @@ from dishka import AsyncContainer, Provider, Scope, from_context, make_async_con
 
 from inbox.adapters.database.failpoints import Failpoints
 from inbox.adapters.database.faulty import FaultyDatabase
-from inbox.adapters.database.postgres.engine import Limits, check_durability, connections, create_engine, intake_limits
+from inbox.adapters.database.postgres.engine import Limits, check_durability, create_engine, intake_limits
+from inbox.adapters.database.postgres.pool import connections
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.clock import Clock
 from inbox.domain.contacts import CountryCode

@@ -1,6 +1,6 @@
 """Single statements on the driver itself, each a transaction of its own: half of what they cost through SQLAlchemy.
 
-The connection is one of the engine's pool, and failures get the same names.
+The connection is one of the engine's pool, and stays at hand there. Failures get the same names.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from inbox.adapters.database.postgres.engine import database_errors
+from inbox.adapters.database.postgres.pool import pool_of
 
 _DIALECT: Final = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # SQLAlchemy publishes no types for it
 
@@ -63,8 +64,8 @@ class Direct:
         """
         compiled = self._compiled.get(statement) or self._compile(statement)
         given = {**compiled.bound, **values}
-        with database_errors():
-            connection = await self._engine.raw_connection()
+        pool = pool_of(self._engine)
+        connection = pool.take_kept() or await self._connected()
         driver: Any = connection.driver_connection  # asyncpg's; it publishes no types
         try:
             self._tell("before_cursor_execute", connection, compiled.sql)
@@ -82,7 +83,11 @@ class Direct:
             self._tell("after_cursor_execute", connection, compiled.sql)
             return found
         finally:
-            connection.close()
+            pool.keep(connection)
+
+    async def _connected(self) -> PoolProxiedConnection:
+        with database_errors():
+            return await self._engine.raw_connection()
 
     def _tell(self, event: str, connection: PoolProxiedConnection, sql: str) -> None:
         """Whoever listens to the statements of the engine hears of these as well."""

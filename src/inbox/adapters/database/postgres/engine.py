@@ -15,9 +15,9 @@ from sqlalchemy.engine import Connection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError, ResourceClosedError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 
 from inbox.adapters.database.postgres.constraints import constraint_error
+from inbox.adapters.database.postgres.pool import Pool
 from inbox.domain.errors import (
     CommitUnknown,
     DatabaseNotDurable,
@@ -26,7 +26,6 @@ from inbox.domain.errors import (
     InboxError,
     Unstorable,
 )
-from inbox.kit.gauges import Connections
 
 T = TypeVar("T")
 Timed: TypeAlias = Callable[[str, float], None]
@@ -68,28 +67,6 @@ def intake_limits(within: float = 3.0) -> Limits:
 INTAKE: Final = intake_limits()
 
 
-class _Pool(AsyncAdaptedQueuePool):
-    """Also knows how many wait for a connection, or for it to stand."""
-
-    __module__ = AsyncAdaptedQueuePool.__module__  # SQLAlchemy names its logger by it, and is quiet under its own name
-    waiting = 0
-
-    def _do_get(self) -> ConnectionPoolEntry:
-        self.waiting += 1
-        try:
-            return super()._do_get()
-        finally:
-            self.waiting -= 1
-
-
-def connections(engine: AsyncEngine) -> Connections:
-    """What the pool holds at this moment."""
-    pool = engine.sync_engine.pool
-    if not isinstance(pool, _Pool):
-        raise TypeError("only pools of `create_engine` are counted")
-    return Connections(pool.checkedout(), pool.checkedin(), pool.waiting, pool.size())
-
-
 def create_engine(
     url: str,
     *,
@@ -108,7 +85,7 @@ def create_engine(
     address, tls = _address(url)
     engine = create_async_engine(
         address,
-        poolclass=_Pool,
+        poolclass=Pool,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=limits.acquire,
