@@ -15,7 +15,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 from inbox.kit.gauges import Connections
 
 _KEPT_SECONDS: Final = 60.0
-"""Then it goes through the pool, which ends connections that are too old."""
+"""Then it is taken out once more, which replaces connections that are too old."""
 KEPT_UNTIL: Final = "inbox_kept_until"
 """What a connection knows of it."""
 
@@ -29,28 +29,34 @@ class Pool(AsyncAdaptedQueuePool):
         super().__init__(*args, **options)
         self._kept: list[PoolProxiedConnection] = []
         self._waiting = 0
+        self._is_over = False
 
     def take_kept(self) -> PoolProxiedConnection | None:
-        """The connection that was used last, if one is at hand that still stands."""
+        """The connection that was used last, if one is at hand that still stands and was looked at in the last minute.
+
+        None means that one has to be taken out, which replaces what is too old.
+        """
         while self._kept:
             connection = self._kept.pop()
             driver: Any = connection.driver_connection  # asyncpg's; it publishes no types
-            if not driver.is_closed():
+            if driver.is_closed():
+                connection.invalidate()
+            elif time.monotonic() <= connection.info[KEPT_UNTIL]:
                 return connection
-            connection.invalidate()
+            else:
+                del connection.info[KEPT_UNTIL]
+                connection.close()
         return None
 
     def keep(self, connection: PoolProxiedConnection) -> None:
         """`connection` has no transaction. It stays at hand, unless somebody waits for one or it broke."""
+        if self._is_over:
+            connection.invalidate()
         if self._waiting or not connection.is_valid:
             connection.close()
             return
-        now = time.monotonic()
-        if now > connection.info.setdefault(KEPT_UNTIL, now + _KEPT_SECONDS):
-            del connection.info[KEPT_UNTIL]
-            connection.close()
-        else:
-            self._kept.append(connection)
+        connection.info.setdefault(KEPT_UNTIL, time.monotonic() + _KEPT_SECONDS)
+        self._kept.append(connection)
 
     def usage(self) -> Connections:
         """What it holds at this moment."""
@@ -58,9 +64,18 @@ class Pool(AsyncAdaptedQueuePool):
         return Connections(self.checkedout() - kept, self.checkedin() + kept, self._waiting, self.size())
 
     def dispose(self) -> None:
+        self._is_over = True
+        self._put_back()
+        super().dispose()
+
+    def _invalidate(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as SQLAlchemy calls it
+        """The server went away: SQLAlchemy replaces each connection of before when it is taken out."""
+        self._put_back()
+        super()._invalidate(*args, **options)
+
+    def _put_back(self) -> None:
         while self._kept:
             self._kept.pop().close()
-        super().dispose()
 
     def _do_get(self) -> ConnectionPoolEntry:
         if self._kept and not self.checkedin():
