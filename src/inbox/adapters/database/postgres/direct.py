@@ -1,4 +1,4 @@
-"""Single statements on the driver itself, each a transaction of its own: half of what they cost through SQLAlchemy.
+"""Single statements on the driver itself, each a transaction of its own: a fifth of what they cost through SQLAlchemy.
 
 The connection is one of the engine's pool, and stays at hand there. Failures get the same names.
 """
