@@ -67,7 +67,7 @@ with wire as (
 ), claimed as (
   select id from outbox where state = 'claimed' and lease_until <= :time
   limit :most for update skip locked
-), late as (
+), late as materialized (
   select id, 'unknown' as state from wire union all select id, 'unconfirmed' from unknown
   union all select id, 'queued' from claimed
 )

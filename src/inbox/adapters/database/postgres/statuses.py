@@ -47,13 +47,15 @@ _OVERRULED: Final = [State.EXPIRED, State.CANCELLED]
 
 # A status belongs to a message of the account whose number it names. The op id counts if we made that attempt; a tenant
 # may write what it likes into the op id of its own sends, but never under the number of another one.
+# `found` is materialized because a row that changed before it could be locked is looked at once more: of a union that
+# PostgreSQL took into the query it then sees other rows, and most of them are missing (measured with 18.6).
 _FIND: Final = text("""
 with s as (
   select u.*, a.id as account_id
   from unnest(cast(:numbers as text[]), cast(:wamids as text[]), cast(:op_ids as uuid[]), cast(:attempts as int[]))
     with ordinality u(phone_number_id, wamid, op_id, attempt, n)
   join whatsapp_accounts a on a.phone_number_id = u.phone_number_id
-), found as (
+), found as materialized (
   select s.n, o.id, true as by_op
   from s join outbox o on o.id = s.op_id and o.account_id = s.account_id and s.attempt between 1 and o.attempt
   union all

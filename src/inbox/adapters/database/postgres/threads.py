@@ -27,13 +27,14 @@ order by c.id for no key update of c
 
 # Lists show the name of a contact: whoever tells of another one holds all its conversations, of whatever account.
 _LOCK_MORE: Final = text("""
-select c.id, c.account_id, c.contact_id, c.client_number
-from conversations c
-where c.id in (
+with wanted as materialized (
   select o.id
   from unnest(cast(:accounts as uuid[]), cast(:contacts as uuid[])) u(account_id, contact_id)
   join conversations o on o.contact_id = u.contact_id and o.account_id = u.account_id
-  union all select o.id from conversations o where o.contact_id = any(cast(:more as uuid[])))
+  union all select o.id from conversations o where o.contact_id = any(cast(:more as uuid[]))
+)
+select c.id, c.account_id, c.contact_id, c.client_number
+from conversations c where c.id in (select id from wanted)
 order by c.id for no key update of c
 """)
 

@@ -1,0 +1,60 @@
+"""Rows that somebody changed after a statement saw them, and before it has them locked.
+
+PostgreSQL looks at such a row once more (READ COMMITTED, `EvalPlanQual`), and must still find what it stood beside.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from builders import LOCK_WAIT, a_conversation, a_queued_message, a_status, execute, until
+from inbox.adapters.database.postgres import statuses, threads
+from inbox.domain.accounts import Channel
+from inbox.domain.ids import ConversationId
+from inbox.domain.outbound import OpId, State
+from postgres.ingest_scene import op
+
+
+@asynccontextmanager
+async def changing(engine: AsyncEngine, *statements: str) -> AsyncIterator[None]:
+    """At the end of the block, which begins something that waits for them, the changes are committed."""
+    async with engine.connect() as other:
+        for statement in statements:
+            await other.execute(text(statement))
+        yield
+        await until(engine, LOCK_WAIT)
+        await other.commit()
+
+
+@pytest.mark.parametrize("count", [1, 3, 20, 200])
+async def test_no_status_of_a_batch_misses_its_message(
+    engine: AsyncEngine, account: Channel, conversation: ConversationId, count: int
+) -> None:
+    messages = [
+        await a_queued_message(engine, account.account_id, conversation, state=State.WIRE, attempt=1)
+        for _ in range(count)
+    ]
+    echoes = [
+        a_status(account.phone_number_id, f"wamid.{n}", "failed", op_id=op(one))
+        for n, one in enumerate(reversed(messages))
+    ]
+    await execute(engine, "analyze messages, outbox, whatsapp_accounts")
+    async with engine.connect() as connection:
+        async with changing(engine, "update messages set status = 'sent'", "update outbox set state = 'accepted'"):
+            ops = [OpId.parse(one.op_id) for one in echoes]
+            found = asyncio.create_task(statuses._find(connection, echoes, ops))
+        assert [target and target.id for target in await found] == [*reversed(messages)]
+
+
+async def test_no_conversation_of_several_people_is_missed(engine: AsyncEngine, account: Channel) -> None:
+    talks = [await a_conversation(engine, account.account_id) for _ in range(4)]
+    contacts = [row.contact_id for row in await execute(engine, "select contact_id from conversations order by id")]
+    values = {"accounts": [account.account_id] * 2, "contacts": contacts[:2], "more": contacts[2:]}
+    async with engine.connect() as connection:
+        async with changing(engine, "update conversations set is_favorite = true"):
+            locked = asyncio.create_task(connection.execute(threads._LOCK_MORE, values))
+        assert {row.id for row in (await locked).all()} == set(talks)
