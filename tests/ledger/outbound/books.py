@@ -76,12 +76,16 @@ class Found(msgspec.Struct, kw_only=True):
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """`answers` are the ids that the API gave for each message; `unknown` the ids whose outcome was ever unknown."""
+    """`answers` are the ids that the API gave for each message; `unknown` the ids whose outcome was ever unknown.
+
+    `parked` are the op ids of statuses that found no message.
+    """
 
     sends: Sequence[Sent]
     rows: Sequence[Row]
     answers: Mapping[Said, set[str]]
     unknown: frozenset[str]
+    parked: Sequence[str] = ()
 
 
 def compared(plan: Plan, evidence: Evidence) -> Found:
@@ -93,6 +97,8 @@ def compared(plan: Plan, evidence: Evidence) -> Found:
     for row in evidence.rows:
         _ended(found, row, received.get(row.id))
     _strangers(found, evidence)
+    for op_id in evidence.parked:
+        found.add(Fault.LOST, f"a status of {op_id} found no message")
     _order(found, evidence.sends)
     taken = {sent.message_id for sent in evidence.sends}
     ambiguous = [row for row in evidence.rows if row.id in evidence.unknown and row.id in taken]

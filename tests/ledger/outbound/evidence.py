@@ -21,6 +21,7 @@ _UNKNOWN: Final = """
 select distinct body ->> 'message_id' from event_log
 where kind = 'message.status' and body ->> 'delivery_state' = 'unknown'
 """
+_PARKED: Final = "select op_id from message_statuses where message_id is null order by id"
 
 
 class Taken:
@@ -70,3 +71,8 @@ async def read_rows(database: Database) -> list[Row]:
 async def read_unknown(database: Database) -> frozenset[str]:
     """The ids of messages whose outcome was unknown at some time."""
     return frozenset(row[0] for row in await database.ask(_UNKNOWN))
+
+
+async def read_parked(database: Database) -> list[str]:
+    """The op ids of statuses that found no message; here every status is of a message of ours."""
+    return [row[0] for row in await database.ask(_PARKED)]

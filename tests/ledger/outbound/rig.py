@@ -28,7 +28,7 @@ from ledger.waiting import until
 
 from .books import Evidence, Found, compared
 from .clients import Clients
-from .evidence import Taken, read_rows, read_unknown
+from .evidence import Taken, read_parked, read_rows, read_unknown
 from .faults import QUIET, READ_TIMEOUT, Faults
 from .plan import Number, Plan, Said
 
@@ -221,6 +221,7 @@ class OutboundRig(Rig):
             rows=await read_rows(self.database),
             answers=self.clients.answers,
             unknown=await read_unknown(self.database),
+            parked=await read_parked(self.database),
         )
         return compared(self.plan, evidence)
 

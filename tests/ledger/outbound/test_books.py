@@ -77,6 +77,7 @@ DOCTORED: dict[str, tuple[Fault, Doctor]] = {
     "a message is taken twice": (Fault.DUPLICATES, again(FIRST)),
     "a customer gets one text under two ids": (Fault.DUPLICATES, again(FIRST, message_id=_id(SECOND))),
     "a message has two rows": (Fault.DUPLICATES, world(rows=[*SOUND.rows, _row(FIRST)])),
+    "a status found no message": (Fault.LOST, world(parked=[f"1:{_id(FIRST)}:1"])),
     "one key is answered with two ids": (Fault.DUPLICATES, told(_id(FIRST), "another")),
     "a message has no row": (Fault.LOST, world(rows=SOUND.rows[1:])),
     "a message was answered with the id of nothing": (Fault.LOST, told("another")),
