@@ -1,4 +1,6 @@
-"""An account and a conversation, for tests that need no other."""
+"""An account and a conversation, for tests that need no other, and a database for those that need one to themselves."""
+
+from collections.abc import Iterator
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -6,6 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from builders import a_conversation, an_account
 from inbox.domain.accounts import Channel
 from inbox.domain.ids import ConversationId
+from inbox.main.embedded import Server
+from postgres_server import create_database, drop_database
 
 
 @pytest.fixture
@@ -16,3 +20,12 @@ async def account(engine: AsyncEngine) -> Channel:
 @pytest.fixture
 async def conversation(engine: AsyncEngine, account: Channel) -> ConversationId:
     return await a_conversation(engine, account.account_id, client_number="33612345678")
+
+
+@pytest.fixture
+def fresh_url(postgres: Server, database_url: str, worker_id: str) -> Iterator[str]:
+    """A database whose statistics begin with the test."""
+    name = f"plans_{worker_id}"
+    create_database(postgres, name, template="inbox_template")
+    yield postgres.url_for(name)
+    drop_database(postgres, name)

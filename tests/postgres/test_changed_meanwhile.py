@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from builders import LOCK_WAIT, a_conversation, a_queued_message, a_status, execute, until
+from builders import LOCK_WAIT, a_conversation, a_queued_message, a_status, an_account, execute, until
 from inbox.adapters.database.postgres import statuses, threads
 from inbox.domain.accounts import Channel
-from inbox.domain.ids import ConversationId
 from inbox.domain.outbound import OpId, State
 from postgres.ingest_scene import op
+from postgres.own_engines import an_engine
 
 
 @asynccontextmanager
@@ -31,23 +31,23 @@ async def changing(engine: AsyncEngine, *statements: str) -> AsyncIterator[None]
 
 
 @pytest.mark.parametrize("count", [1, 3, 20, 200])
-async def test_no_status_of_a_batch_misses_its_message(
-    engine: AsyncEngine, account: Channel, conversation: ConversationId, count: int
-) -> None:
-    messages = [
-        await a_queued_message(engine, account.account_id, conversation, state=State.WIRE, attempt=1)
-        for _ in range(count)
-    ]
-    echoes = [
-        a_status(account.phone_number_id, f"wamid.{n}", "failed", op_id=op(one))
-        for n, one in enumerate(reversed(messages))
-    ]
-    await execute(engine, "analyze messages, outbox, whatsapp_accounts")
-    async with engine.connect() as connection:
-        async with changing(engine, "update messages set status = 'sent'", "update outbox set state = 'accepted'"):
-            ops = [OpId.parse(one.op_id) for one in echoes]
-            found = asyncio.create_task(statuses._find(connection, echoes, ops))
-        assert [target and target.id for target in await found] == [*reversed(messages)]
+async def test_no_status_of_a_batch_misses_its_message(fresh_url: str, count: int) -> None:
+    async with an_engine(fresh_url, pool_size=4) as engine:
+        account = await an_account(engine)
+        talk = await a_conversation(engine, account.account_id)
+        messages = [
+            await a_queued_message(engine, account.account_id, talk, state=State.WIRE, attempt=1) for _ in range(count)
+        ]
+        echoes = [
+            a_status(account.phone_number_id, f"wamid.{n}", "failed", op_id=op(one))
+            for n, one in enumerate(reversed(messages))
+        ]
+        await execute(engine, "analyze messages, outbox, whatsapp_accounts")
+        async with engine.connect() as connection:
+            async with changing(engine, "update messages set status = 'sent'", "update outbox set state = 'accepted'"):
+                ops = [OpId.parse(one.op_id) for one in echoes]
+                found = asyncio.create_task(statuses._find(connection, echoes, ops))
+            assert [target and target.id for target in await found] == [*reversed(messages)]
 
 
 async def test_no_conversation_of_several_people_is_missed(engine: AsyncEngine, account: Channel) -> None:

@@ -41,6 +41,7 @@ from inbox.ports.views import (
     Outcome,
 )
 from member_builders import EVERYWHERE, only
+from postgres.own_engines import an_engine
 from statement_counts import counting
 
 MISSING = uuid7()
@@ -381,9 +382,9 @@ async def test_each_read_is_one_statement(engine: AsyncEngine, queries: Postgres
     ],
 )
 async def test_a_page_is_read_from_its_index_without_sorting(
-    engine: AsyncEngine, statement: TextClause, values: dict[str, Any], index: str
+    fresh_url: str, statement: TextClause, values: dict[str, Any], index: str
 ) -> None:
-    async with engine.connect() as connection:
+    async with an_engine(fresh_url) as engine, engine.connect() as connection:
         # The tables are empty here, so the planner has to be told that reading all of them is no way, nor sorting them.
         for way in ("seqscan", "bitmapscan", "sort"):
             await connection.execute(text(f"set local enable_{way} = off"))

@@ -1,9 +1,7 @@
 """What a send asks of the planner: nothing, once a connection has seen its statements."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -13,10 +11,8 @@ from event_builders import created
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.accounts import Channel
 from inbox.domain.outbound import State
-from inbox.main.embedded import Server
 from postgres.outbox_scene import on_wire, settled
 from postgres.own_engines import an_engine
-from postgres_server import create_database, drop_database
 
 _CUSTOM_AT_MOST = 5
 """PostgreSQL plans the first five executions of a prepared statement for their values, and then decides."""
@@ -75,15 +71,6 @@ async def test_the_statements_of_a_send_are_not_planned_again_and_again(
     ours = [row.statement for row in plans if "outbox" in row.statement or "lanes" in row.statement]
     assert len(ours) >= len({"message", "claim", "heads", "fence", "outcome"})
     assert [row.statement for row in plans if row.custom_plans > _CUSTOM_AT_MOST] == []
-
-
-@pytest.fixture
-def fresh_url(postgres: Server, database_url: str, worker_id: str) -> Iterator[str]:
-    """A database whose statistics begin with the test."""
-    name = f"plans_{worker_id}"
-    create_database(postgres, name, template="inbox_template")
-    yield postgres.url_for(name)
-    drop_database(postgres, name)
 
 
 async def test_an_outcome_reads_no_messages_but_its_own(fresh_url: str) -> None:
