@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -30,13 +29,12 @@ async def changing(engine: AsyncEngine, *statements: str) -> AsyncIterator[None]
         await other.commit()
 
 
-@pytest.mark.parametrize("count", [1, 3, 20, 200])
-async def test_no_status_of_a_batch_misses_its_message(fresh_url: str, count: int) -> None:
+async def test_no_status_of_a_batch_misses_its_message(fresh_url: str) -> None:
     async with an_engine(fresh_url, pool_size=4) as engine:
         account = await an_account(engine)
         talk = await a_conversation(engine, account.account_id)
         messages = [
-            await a_queued_message(engine, account.account_id, talk, state=State.WIRE, attempt=1) for _ in range(count)
+            await a_queued_message(engine, account.account_id, talk, state=State.WIRE, attempt=1) for _ in range(200)
         ]
         echoes = [
             a_status(account.phone_number_id, f"wamid.{n}", "failed", op_id=op(one))
@@ -44,6 +42,9 @@ async def test_no_status_of_a_batch_misses_its_message(fresh_url: str, count: in
         ]
         await execute(engine, "analyze messages, outbox, whatsapp_accounts")
         async with engine.connect() as connection:
+            # Whether rows are missing depends on the plan: this is the one of a busy installation.
+            for way in ("hashjoin", "mergejoin", "material"):
+                await connection.execute(text(f"set local enable_{way} = off"))
             async with changing(engine, "update messages set status = 'sent'", "update outbox set state = 'accepted'"):
                 ops = [OpId.parse(one.op_id) for one in echoes]
                 found = asyncio.create_task(statuses._find(connection, echoes, ops))
