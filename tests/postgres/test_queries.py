@@ -343,10 +343,8 @@ async def test_neither_an_empty_token_nor_the_dummy_accounts_passes(
 async def test_a_verify_token_is_found_while_keys_are_rotated(engine: AsyncEngine) -> None:
     channel = await an_account(engine, verify_token="choose-a-long-one")
     rotated = Sealer([("new", b"n" * 32), ("test", bytes(range(32)))])
-    assert (
-        await PostgresQueries(Reader(engine), rotated).account_by_verify_token("choose-a-long-one")
-        == channel.account_id
-    )
+    found = await PostgresQueries(Reader(engine), rotated).account_by_verify_token("choose-a-long-one")
+    assert found == channel.account_id
 
 
 # --- cost and failure -------------------------------------------------------------------------------------------------
