@@ -135,6 +135,29 @@ async def test_a_statement_that_ends_after_its_engine_leaves_no_connection(
         assert await backend(direct) != pid
 
 
+async def test_a_statement_whose_engine_ends_while_it_connects_leaves_no_connection(
+    database_url: str, engine: AsyncEngine
+) -> None:
+    async with an_engine(database_url, pool_size=1) as own, asyncio.timeout(20):
+        connecting = asyncio.create_task(backend(Direct(own)))
+        await asyncio.wait([connecting], timeout=0)
+        await own.dispose()
+        await gone(engine, await connecting)
+        assert connections(own) == Connections(used=0, idle=0, waiting=0, most=1)
+
+
+async def test_a_statement_that_is_interrupted_after_its_engine_tells_just_that(database_url: str) -> None:
+    async with an_engine(database_url, pool_size=1) as own, asyncio.timeout(20):
+        direct = Direct(own)
+        await backend(direct)
+        slow = asyncio.create_task(direct.rows(text("select pg_sleep(60)"), {}))
+        await asyncio.wait([slow], timeout=0.05)
+        await own.dispose()
+        slow.cancel()
+        await asyncio.wait([slow])
+        assert slow.cancelled()
+
+
 async def test_the_end_of_an_engine_is_that_of_the_connection_at_hand(database_url: str, engine: AsyncEngine) -> None:
     async with an_engine(database_url, pool_size=1) as own:
         pid = await backend(Direct(own))

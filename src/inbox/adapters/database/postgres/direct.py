@@ -64,8 +64,8 @@ class Direct:
         """
         compiled = self._compiled.get(statement) or self._compile(statement)
         given = {**compiled.bound, **values}
-        connection = pool_of(self._engine).take_kept() or await self._connected()
-        pool = pool_of(self._engine)  # another one if the engine was disposed of meanwhile
+        pool = pool_of(self._engine)  # the connection is one of this, even if the engine is disposed of meanwhile
+        connection = pool.take_kept() or await self._connected()
         driver: Any = connection.driver_connection  # asyncpg's; it publishes no types
         try:
             self._tell("before_cursor_execute", connection, compiled.sql)

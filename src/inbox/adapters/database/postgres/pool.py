@@ -21,7 +21,7 @@ KEPT_UNTIL: Final = "inbox_kept_until"
 
 
 class Pool(AsyncAdaptedQueuePool):
-    """SQLAlchemy's pool for one event loop: none of its methods here is interrupted."""
+    """SQLAlchemy's pool for one event loop: nothing waits between a look at what is at hand and its change."""
 
     __module__ = AsyncAdaptedQueuePool.__module__  # SQLAlchemy names its logger by it, and is quiet under its own name
 
@@ -50,7 +50,7 @@ class Pool(AsyncAdaptedQueuePool):
 
     def keep(self, connection: PoolProxiedConnection) -> None:
         """`connection` has no transaction. It stays at hand, unless somebody waits for one or it broke."""
-        if self._is_over:
+        if self._is_over and connection.is_valid:
             connection.invalidate()
         if self._waiting or not connection.is_valid:
             connection.close()
