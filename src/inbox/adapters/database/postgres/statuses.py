@@ -47,8 +47,9 @@ _OVERRULED: Final = [State.EXPIRED, State.CANCELLED]
 
 # A status belongs to a message of the account whose number it names. The op id counts if we made that attempt; a tenant
 # may write what it likes into the op id of its own sends, but never under the number of another one.
-# `found` is materialized because a row that changed before it could be locked is looked at once more: of a union that
-# PostgreSQL took into the query it then sees other rows, and most of them are missing (measured with 18.6).
+# `found` is materialized because a row that changed before it could be locked is looked at once more, and the rows of a
+# union that PostgreSQL took into the query are not held fast for that: all of them come again, the first one counts,
+# and one that does not fit makes the changed row disappear (measured with 18.6).
 _FIND: Final = text("""
 with s as (
   select u.*, a.id as account_id
@@ -99,6 +100,7 @@ where m.id = any(cast(:ids as uuid[])) and s.message_id is null and s.wamid = m.
 returning m.id
 """)
 
+# Their messages are locked, so that none is looked at once more: `held` is a union that is not materialized.
 _SHOW: Final = text("""
 with word as (
   select * from unnest(cast(:words as text[]), cast(:shown as text[]), cast(:ranks as int[])) w(word, shown, rank)
