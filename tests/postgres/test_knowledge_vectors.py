@@ -120,6 +120,17 @@ async def test_what_is_approved_waits_for_its_vector_until_it_has_one(engine, da
     assert await claim(database) == [waiting]
 
 
+async def test_what_is_archived_keeps_no_vector_of_others_waiting(engine, database, account):
+    gone, good = [await an_article(engine, account.account_id) for _ in range(2)]
+    async with database.transaction() as tx:
+        await tx.knowledge.archive(account.account_id, gone)
+    # Whoever renews vectors at the moment of the archiving leaves it in the queue.
+    await execute(
+        engine, "update knowledge_passages set embed_at = now() - interval '1 day' where article_id = :gone", gone=gone
+    )
+    assert [waiting.article_id for waiting in await claim(database, 1)] == [good]
+
+
 async def test_a_vector_of_an_older_version_is_dropped(engine, database, account):
     article = await an_article(engine, account.account_id)
     waiting = await claim(database)

@@ -109,16 +109,17 @@ on conflict (turn_id, rank) do nothing
 # Of all accounts: who embeds serves them all.
 _CLAIM: Final = text("""
 with due as (
-  select article_id, place from knowledge_passages
-  where embed_at <= now() and (embed_failures > 0) = :failed
-  order by embed_at, article_id, place
+  select p.article_id, p.place, a.title
+  from knowledge_passages p
+  join knowledge_articles a on a.id = p.article_id and a.state = 'approved' and a.version = p.version
+  where p.embed_at <= now() and (p.embed_failures > 0) = :failed
+  order by p.embed_at, p.article_id, p.place
   limit :limit
-  for update skip locked
+  for update of p skip locked
 )
 update knowledge_passages p set embed_at = now() + cast(:hold as interval)
-from due join knowledge_articles a on a.id = due.article_id
-where p.article_id = due.article_id and p.place = due.place and a.state = 'approved' and a.version = p.version
-returning p.account_id, p.article_id, p.version, p.place, a.title, p.text
+from due where p.article_id = due.article_id and p.place = due.place
+returning p.account_id, p.article_id, p.version, p.place, due.title, p.text
 """)
 _EMBEDDED: Final = text("""
 update knowledge_passages
@@ -265,7 +266,7 @@ def _state(approved_by: UserId | None) -> str:
 
 
 def _keys(passages: Iterable[Unread]) -> list[dict[str, Any]]:
-    """In one order whoever writes them."""
+    """What names them in a statement, in their order."""
     return [
         {
             "article_id": one.article_id,

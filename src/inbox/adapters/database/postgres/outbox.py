@@ -52,9 +52,12 @@ with waiting as (
   update lanes set due = greatest(least(due, now()), pair_at)
   from waiting where lanes.kind = 'send' and lanes.key = waiting.key
   returning lanes.key
+), held as (
+  select id from outbox
+  where state = 'queued' and not_before is not null and conversation_id in (select key::uuid from hurried)
+  order by id for update
 )
-update outbox set not_before = null
-where state = 'queued' and not_before is not null and conversation_id in (select key::uuid from hurried)
+update outbox set not_before = null from held where outbox.id = held.id
 """)
 
 _REAP: Final = timed("""

@@ -34,7 +34,7 @@ with looked as materialized (
 ), old as (
   select d.id from looked l join deliveries d on d.id = l.id
   where (l.reason = '{DISCARDED}' or l.id not in (select delivery_id from undecided))
-    and d.state = 'done' -- still, when it is locked: it may have been opened again
+    and d.state = 'done' and d.done_at = l.done_at -- still, when it is locked: it may have been opened again
   limit :limit for update of d skip locked
 ), removed as (
   delete from deliveries using old where deliveries.id = old.id returning 1
