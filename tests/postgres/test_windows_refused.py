@@ -1,13 +1,25 @@
 """WhatsApp says that the window is closed: so it counts until the customer writes something newer, in any order."""
 
+import asyncio
 import itertools
 import json
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from sqlalchemy import text
 
-from builders import NOON, a_conversation, a_message, a_queued_message, a_status, an_inbound_message, execute
+from builders import (
+    LOCK_WAIT,
+    NOON,
+    a_conversation,
+    a_message,
+    a_queued_message,
+    a_status,
+    an_inbound_message,
+    execute,
+    until,
+)
 from inbox.domain.conversations import WINDOW
 from inbox.domain.inbound import InboundMessage
 from inbox.domain.messages import FAILURES
@@ -145,12 +157,29 @@ async def test_both_in_one_batch_are_the_same(engine, database, ours, wrote, ref
 async def test_a_refusal_that_came_before_its_message_was_known_closes_it_when_it_is(
     engine, database, account, conversation, refusal
 ):
-    until = await open_now(engine)
+    opened = await open_now(engine)
     head, lane = await on_wire(database, engine, account, conversation)
     late = msgspec.structs.replace(refusal(wamid="wamid.new"), occurred_at=datetime.now(UTC))
     await hear(database, late)
-    assert await window(engine) == until
+    assert await window(engine) == opened
     await database.outbox.settle(settled(head, State.ACCEPTED, wamid="wamid.new"), lane)
+    assert await window(engine) is None
+
+
+async def test_it_is_closed_even_if_that_collides_with_others(engine, database, account, conversation, refusal):
+    await open_now(engine)
+    head, lane = await on_wire(database, engine, account, conversation)
+    behind = await a_queued_message(engine, account.account_id, conversation)
+    await hear(database, msgspec.structs.replace(refusal(wamid="wamid.new"), occurred_at=datetime.now(UTC)))
+    async with engine.connect() as other:
+        await other.execute(text("set local deadlock_timeout = '1min'"))  # so this one goes on
+        await other.execute(text("select from outbox where id = :id for update"), {"id": behind})
+        outcome = settled(head, State.ACCEPTED, wamid="wamid.new")
+        settling = asyncio.create_task(database.outbox.settle(outcome, lane))
+        await until(engine, LOCK_WAIT)
+        await other.execute(text("select from conversations for update"))
+        await other.commit()
+    await settling
     assert await window(engine) is None
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from inbox.adapters.database.postgres import event_log
+from inbox.adapters.database.postgres.engine import database_errors, repeated
 from inbox.domain.conversations import WINDOW
 from inbox.domain.errors import WindowClosed
 from inbox.domain.events import Cause, ConversationUpdated, Event, StatusChanged
@@ -159,15 +160,19 @@ async def close_apart(engine: AsyncEngine, events: Collection[Event], *, done: C
     """Closes the windows that statuses of a finished transaction speak of, which nobody could know before it.
 
     `events` are what it recorded, `done` the conversations that it dealt with itself. Returns what is to be published.
+    Nobody would begin this anew, so it does itself what a collision undid.
     """
     told = [event for event in events if isinstance(event, StatusChanged)]
     refused = {event.conversation_id for event in told if event.error_code in WINDOW_CODES}
     left = sorted(conversation for conversation in refused.difference(done) if conversation)
-    if not left:
-        return []
-    async with engine.begin() as connection:
-        await connection.execute(_LOCK_ALL, {"ids": left})
-        return await event_log.record(connection, await close(connection, left))
+
+    async def once() -> list[LogGrew]:
+        with database_errors():
+            async with engine.begin() as connection:
+                await connection.execute(_LOCK_ALL, {"ids": left})
+                return await event_log.record(connection, await close(connection, left))
+
+    return await repeated(once) if left else []
 
 
 def is_closed(code: int | None) -> bool:
