@@ -1,10 +1,13 @@
 """A reaction of ours that fails after WhatsApp took it is shown no more; what it replaced is shown again."""
 
+import asyncio
+
 import msgspec
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from builders import SEALER, a_conversation, a_message, a_new_message, a_status, an_account
+from builders import LOCK_WAIT, SEALER, a_conversation, a_message, a_new_message, a_status, an_account, until
 from inbox.adapters.database.postgres.queries import PostgresQueries
 from inbox.adapters.database.postgres.reading import Reader
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
@@ -66,9 +69,8 @@ def tap(engine: AsyncEngine, database: PostgresDatabase, account, conversation, 
 
 @pytest.fixture
 def hear(database: PostgresDatabase):
-    async def apply(word: str, wamid: str, *, op: OpId | None = None) -> None:
-        code = 131026 if word == "failed" else None
-        status = a_status(PNID, wamid, word, op_id=str(op) if op else None, error_code=code)
+    async def apply(word: str, wamid: str) -> None:
+        status = a_status(PNID, wamid, word, error_code=131026 if word == "failed" else None)
         async with database.transaction() as tx:
             await tx.apply(InboundBatch(statuses=[status]))
 
@@ -93,6 +95,18 @@ async def test_what_it_replaced_is_shown_again(engine, tap, hear, shown) -> None
     await hear("failed", "wamid.tap.2")
     assert await shown() == ["👍"]
     assert await told(engine) == ["👍", "❤️", "👍"]
+
+
+async def test_what_it_replaced_is_not_shown_again_if_it_fails_at_the_same_moment(engine, tap, hear, shown) -> None:
+    await tap("👍", "wamid.tap.1")
+    await tap("❤️", "wamid.tap.2")
+    async with engine.connect() as other:
+        await other.execute(text("update messages set status = 'failed' where wa_message_id = 'wamid.tap.1'"))
+        hearing = asyncio.create_task(hear("failed", "wamid.tap.2"))
+        await until(engine, LOCK_WAIT)
+        await other.commit()
+    await hearing
+    assert await shown() == []
 
 
 async def test_a_removal_that_fails_brings_back_what_it_took_away(tap, hear, shown) -> None:

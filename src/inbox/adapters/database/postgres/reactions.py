@@ -70,14 +70,18 @@ where m.id = any(cast(:ids as uuid[])) and m.content->>'type' in ('reaction', 'r
 returning r.account_id, r.target_wamid, m.conversation_id
 """)
 
-# What the customer sees instead: the newest of ours before it that WhatsApp took and that did not fail.
+# What the customer sees instead: the newest of ours before it that WhatsApp took and that did not fail. They are
+# locked, because one of them may be failing at this moment.
 _BEFORE: Final = text("""
-select distinct on (u.account_id, u.target) m.id
-from unnest(cast(:accounts as uuid[]), cast(:conversations as uuid[]), cast(:targets as text[]))
-  u(account_id, conversation_id, target)
-join messages m on m.conversation_id = u.conversation_id and m.account_id = u.account_id and m.direction = 'outbound'
-  and m.message_type = 'reaction' and m.content->>'wamid' = u.target and m.status in ('sent', 'delivered', 'read')
-order by u.account_id, u.target, m."timestamp" desc, m.id desc
+with held as materialized (
+  select u.account_id, u.target, m.id, m."timestamp"
+  from unnest(cast(:accounts as uuid[]), cast(:conversations as uuid[]), cast(:targets as text[]))
+    u(account_id, conversation_id, target)
+  join messages m on m.conversation_id = u.conversation_id and m.account_id = u.account_id and m.direction = 'outbound'
+    and m.message_type = 'reaction' and m.content->>'wamid' = u.target and m.status in ('sent', 'delivered', 'read')
+  order by m.id for update of m
+)
+select distinct on (account_id, target) id from held order by account_id, target, "timestamp" desc, id desc
 """)
 
 _GONE: Final = text("""
