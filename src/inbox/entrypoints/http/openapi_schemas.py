@@ -4,6 +4,7 @@ The framework's own schemas know neither strict bodies nor formats; these say wh
 """
 
 from collections.abc import Iterable, Mapping
+from inspect import cleandoc
 from typing import Any, Final, get_args
 
 import msgspec
@@ -86,7 +87,7 @@ def _any(kind: type) -> Schema:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Without Python's peculiarities in patterns and names."""
+    """Without Python's peculiarities in patterns, names and docstrings (which are indented before 3.13)."""
     if isinstance(value, list):
         return [_plain(item) for item in value]
     if not isinstance(value, dict):
@@ -94,6 +95,8 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
     plain = {key: _plain(item) for key, item in value.items()}
     if isinstance(plain.get("pattern"), str):
         plain["pattern"] = plain["pattern"].replace(_END_OF_TEXT, "")
+    if isinstance(plain.get("description"), str):
+        plain["description"] = cleandoc(plain["description"])
     if isinstance(plain.get("$ref"), str):
         plain["$ref"] = _PREFIX + _short(plain["$ref"].removeprefix(_PREFIX))
     return plain

@@ -43,9 +43,11 @@ STATUS: Final[Mapping[Kind, int]] = {
 MEDIA_TYPE: Final = "application/problem+json"
 TITLES: Final[Mapping[int, str]] = {status.value: status.phrase for status in http.HTTPStatus} | {
     413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
     422: "Unprocessable Content",
 }
-"""The standard phrases, RFC 9110's where Python's are older."""
+"""The standard phrases: RFC 9110's, which Python has since 3.13."""
 SIGNED_IN: Final = (401, 403, 500, 502, 503, 504)
 """What every call of a signed-in person may answer."""
 _DEFAULT_RETRY_AFTER: Final = 1.0

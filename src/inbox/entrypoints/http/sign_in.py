@@ -7,7 +7,6 @@ code is also in `x-sb-error-code`. An `apikey` is accepted and not asked for.
 
 from collections.abc import Mapping
 from datetime import datetime
-from http import HTTPStatus
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
@@ -18,6 +17,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 
 from inbox.domain.errors import InboxError, Kind, SignInRefused
+from inbox.entrypoints.http.problems import TITLES
 from inbox.kit.json_depth import depth_exceeds
 from inbox.ports.identity import AuthUser, Client, Session, SignIn
 from inbox.ports.local_accounts import Purpose
@@ -104,8 +104,7 @@ class AuthProblem(msgspec.Struct, frozen=True, kw_only=True):
 
 def _refusals(*statuses: int) -> dict[int, ResponseSpec]:
     return {
-        status: ResponseSpec(AuthProblem, description=HTTPStatus(status).phrase, generate_examples=False)
-        for status in statuses
+        status: ResponseSpec(AuthProblem, description=TITLES[status], generate_examples=False) for status in statuses
     }
 
 
