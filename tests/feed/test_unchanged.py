@@ -71,13 +71,12 @@ async def test_what_changes_one_thread_or_account_leaves_the_others_alone(
         for path in (f"/messages/{talk}", f"/messages/{other}", lines(account), lines(elsewhere))
     }
     await favor(client, other, admin)
-    answers = {path: (await asked(client, path, admin, tag)).status_code for path, tag in tags.items()}
-    assert answers == {
-        f"/messages/{talk}": 304,
-        f"/messages/{other}": 200,
-        lines(account): 200,
-        lines(elsewhere): 304,
-    }
+    for path in (f"/messages/{other}", lines(account)):
+        assert (await asked(client, path, admin, tags[path])).status_code == 200
+    async with asyncio.timeout(10):  # a process that cannot read the log at the moment says 200
+        for path in (f"/messages/{talk}", lines(elsewhere)):
+            while (await asked(client, path, admin, tags[path])).status_code != 304:
+                pass
 
 
 async def test_a_tag_is_good_for_one_person_and_one_question(
