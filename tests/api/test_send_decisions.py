@@ -134,12 +134,61 @@ async def test_what_waits_or_was_taken_is_neither_sent_again_nor_given_up(
     assert await execute(engine, "select 1 from audit_entries") == []
 
 
-@pytest.mark.parametrize("word", ["resend", "discard"])
-async def test_what_whatsapp_took_and_failed_later_stays_as_it_is(client, engine, sender, in_state, word):
+async def test_what_whatsapp_took_and_failed_later_is_said_again_by_a_message_of_its_own(
+    client, engine, container, sender, conversation, in_state, working
+):
     message = await in_state(State.FAILED, wamid="wamid.taken")
-    answer = await client.post(f"/messages/{message}/{word}", headers=sender)
-    assert (answer.status_code, answer.json()["detail"]) == (409, "message_not_undecided")
+    await execute(engine, "update messages set wa_message_id = 'wamid.taken', reply_to_wamid = 'wamid.question'")
+    answer = await client.post(f"/messages/{message}/resend", headers=sender)
+    assert (answer.status_code, answer.json()["delivery_state"]) == (200, "queued")
+    again = answer.json()["id"]
+    assert again != str(message)
+    async with working(), asyncio.timeout(20):
+        while not await execute(engine, "select 1 from outbox where state = 'accepted'"):
+            pass
+    failed, sent = await execute(
+        engine,
+        "select m.id::text, o.state, m.wa_message_id, m.content::text as content, m.author, m.reply_to_wamid "
+        "from messages m join outbox o on o.id = m.id order by m.created_at",
+    )
+    assert (failed.id, failed.state, failed.wa_message_id) == (str(message), "failed", "wamid.taken")
+    assert (sent.id, sent.content, sent.author) == (again, failed.content, "human")
+    assert sent.reply_to_wamid == failed.reply_to_wamid == "wamid.question"
+    assert [str(one.op) for one in (await container.get(FakeSender)).sent] == [f"1:{again}:1"]
+    ((line,),) = (await execute(engine, "select action from audit_entries where target = :id", id=str(message)),)
+    assert line.action == "message.resent"
+
+
+async def test_that_happens_once_however_many_people_ask(client, engine, sender, in_state):
+    message = await in_state(State.FAILED, wamid="wamid.taken")
+    answers = await asyncio.gather(*(client.post(f"/messages/{message}/resend", headers=sender) for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
+    assert sorted(row.state for row in await execute(engine, STATES)) == ["failed", "queued"]
+
+
+async def test_outside_the_window_that_is_not_said_again_and_nothing_changes(client, engine, sender, in_state):
+    message = await in_state(State.FAILED, wamid="wamid.taken")
+    await execute(engine, "update conversations set window_expires_at = now() - interval '1 minute'")
+    answer = await client.post(f"/messages/{message}/resend", headers=sender)
+    assert (answer.status_code, answer.json()["detail"]) == (409, "window_closed")
+    assert [(row.state, row.reason) for row in await execute(engine, STATES)] == [("failed", None)]
+    await execute(engine, "update conversations set window_expires_at = :open", open=OPEN)
+    assert (await client.post(f"/messages/{message}/resend", headers=sender)).status_code == 200
+
+
+async def test_what_failed_later_and_was_given_up_stays_failed_and_is_not_said_again(
+    client, engine, sender, conversation, in_state
+):
+    message = await in_state(State.FAILED, wamid="wamid.taken")
+    answer = await client.post(f"/messages/{message}/discard", headers=sender)
+    assert (answer.status_code, answer.json()["delivery_state"]) == (200, "failed")
+    for word in ("resend", "discard"):
+        answer = await client.post(f"/messages/{message}/{word}", headers=sender)
+        assert (answer.status_code, answer.json()["detail"]) == (409, "message_not_undecided")
     assert [row.state for row in await execute(engine, STATES)] == ["failed"]
+    assert (await shown(client, sender, conversation))[:2] == ("failed", "failed")
+    ((line,),) = (await execute(engine, "select action from audit_entries where target = :id", id=str(message)),)
+    assert line.action == "message.discarded"
 
 
 async def test_two_persons_who_send_again_at_once_send_once(client, engine, sender, in_state):

@@ -42,7 +42,7 @@ class MessageNotUndecided(InboxError):
 
     kind = Kind.CONFLICT
     code = "message_not_undecided"
-    message = "Only what WhatsApp never took, or may have taken without a word, can be sent again or given up."
+    message = "Only what failed, or may have been sent without a word, can be sent again or given up, and that once."
 
 
 class TooManyScheduled(InboxError):

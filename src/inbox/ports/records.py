@@ -191,6 +191,15 @@ class IdempotencyKey(msgspec.Struct, frozen=True, kw_only=True):
     request_hash: bytes
 
 
+class Closed(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that WhatsApp took and failed later, about which a person has just decided.
+
+    `reply_to_wamid` is what it quotes.
+    """
+
+    reply_to_wamid: str | None
+
+
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """A message that another one can quote or react to. `at` is its time."""
 

@@ -21,6 +21,7 @@ from inbox.domain.outbound import Step
 from inbox.domain.outgoing import Sendable
 from inbox.ports.media import MediaKey
 from inbox.ports.records import (
+    Closed,
     FilesOfConversation,
     History,
     IdempotencyKey,
@@ -261,6 +262,13 @@ class Messages(Protocol):
 
         None if the message does not stand where `domain.outbound` lets it happen, or if WhatsApp took it once. Back in
         `queued` it may be sent until `expires_at`.
+        """
+        ...
+
+    async def close(self, account_id: AccountId, message_id: MessageId, step: Step) -> Closed | None:
+        """Keeps what a person decided about a message that WhatsApp took and failed later. It stays failed.
+
+        None if it is no such message, or if somebody decided about it before.
         """
         ...
 

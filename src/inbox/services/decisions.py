@@ -1,17 +1,22 @@
 """What people decide about messages of ours that wait, failed, or may have been sent: nobody else sends one again."""
 
+import msgspec
+
 from inbox.domain.access import Actor, ActorKind, Permission
 from inbox.domain.audit import Action, entry
 from inbox.domain.clock import Clock
+from inbox.domain.conversations import Conversation
 from inbox.domain.errors import MessageNotFound, PermissionDenied, WindowClosed
 from inbox.domain.ids import MessageId
-from inbox.domain.outbound import Step
+from inbox.domain.outbound import State, Step
+from inbox.domain.outgoing import Sendable
 from inbox.domain.sending_errors import MessageNotQueued, MessageNotUndecided
 from inbox.domain.signals import MessageSettled, WorkWaiting
 from inbox.domain.work import WorkKind
-from inbox.ports.database import Database
-from inbox.ports.records import Owner
-from inbox.services.accepting import expiry, is_open
+from inbox.ports.database import Database, Transaction
+from inbox.ports.records import Closed, NewMessage, Owner
+from inbox.services.accepting import addressed, draft, expiry, is_open, put, timed
+from inbox.services.attaching import attach
 from inbox.services.template_sends import allowed
 
 
@@ -33,40 +38,50 @@ class Decisions:
             await tx.record(event)
             tx.wake(MessageSettled(message_id))
 
-    async def resend(self, actor: Actor, message_id: MessageId) -> None:
+    async def resend(self, actor: Actor, message_id: MessageId) -> MessageId:
         """Sends once more what failed, or what may have been sent: then the customer may get it twice.
 
-        A person's right alone. Raises `MessageNotUndecided`, `WindowClosed`, and `TemplatePaused` and its kin: then
-        nothing changes.
+        What WhatsApp took and failed later stays as it is: the actor sends the same as a message of its own. Returns
+        the id of the message that is sent. A person's right alone. Raises `MessageNotUndecided`, `WindowClosed`, and
+        `TemplatePaused` and its kin: then nothing changes.
         """
         owner = await self._owner_for_person(actor, message_id)
         async with self._database.transaction() as tx:
             conversation = await tx.conversations.lock(owner.account_id, owner.conversation_id)
             now = self._now()
             content = await tx.messages.content(owner.account_id, message_id)
-            if content is None:
+            if not isinstance(content, Sendable):
                 raise MessageNotUndecided
             until = expiry(conversation, content, now)
-            event = await tx.messages.decide(owner.account_id, message_id, Step.RESENT_BY_HUMAN, expires_at=until)
+            closed = await tx.messages.close(owner.account_id, message_id, Step.RESENT_BY_HUMAN)
+            event = closed or await tx.messages.decide(
+                owner.account_id, message_id, Step.RESENT_BY_HUMAN, expires_at=until
+            )
             if event is None:
                 raise MessageNotUndecided
             if not is_open(conversation, content, now, until):
                 raise WindowClosed
             await allowed(tx, owner.account_id, content)
-            await tx.record(event)
             await tx.audit(entry(actor, Action.MESSAGE_RESENT, message_id, account_id=owner.account_id))
+            if isinstance(event, Closed):
+                new = draft(actor, owner.account_id, owner.conversation_id, content, key=None, send_at=None, now=now)
+                return await _say_again(tx, conversation, new, event)
+            await tx.record(event)
             tx.wake(WorkWaiting(WorkKind.SEND))
+            return message_id
 
-    async def discard(self, actor: Actor, message_id: MessageId) -> None:
-        """Nobody will send it again. A person's right alone. Raises `MessageNotUndecided`."""
+    async def discard(self, actor: Actor, message_id: MessageId) -> State:
+        """Nobody will send it again. Returns where it stands. A person's right alone. Raises `MessageNotUndecided`."""
         owner = await self._owner_for_person(actor, message_id)
         async with self._database.transaction() as tx:
             await tx.conversations.lock(owner.account_id, owner.conversation_id)
             event = await tx.messages.decide(owner.account_id, message_id, Step.DISCARDED_BY_HUMAN)
-            if event is None:
+            if event is not None:
+                await tx.record(event)
+            elif await tx.messages.close(owner.account_id, message_id, Step.DISCARDED_BY_HUMAN) is None:
                 raise MessageNotUndecided
-            await tx.record(event)
             await tx.audit(entry(actor, Action.MESSAGE_DISCARDED, message_id, account_id=owner.account_id))
+            return State.FAILED if event is None else State.CANCELLED
 
     async def _owner(self, actor: Actor, message_id: MessageId) -> Owner:
         owner = await self._database.queries.owner_of_message(message_id)
@@ -80,3 +95,10 @@ class Decisions:
         if actor.kind is not ActorKind.PERSON:
             raise PermissionDenied
         return owner
+
+
+async def _say_again(tx: Transaction, conversation: Conversation, new: NewMessage, closed: Closed) -> MessageId:
+    new = await addressed(tx, timed(new, conversation, new.at), None)
+    await put(tx, conversation, msgspec.structs.replace(new, reply_to_wamid=closed.reply_to_wamid))
+    await attach(tx, new)
+    return new.id

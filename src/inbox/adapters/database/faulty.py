@@ -25,6 +25,7 @@ from inbox.ports.database import Database, Deliveries, Outbox, Transaction, Work
 from inbox.ports.records import (
     Applied,
     BotTurn,
+    Closed,
     Delivery,
     HeadTaken,
     History,
@@ -158,6 +159,9 @@ class FaultyMessages:
         self, account_id: AccountId, message_id: MessageId, step: Step, expires_at: datetime | None = None
     ) -> Event | None:
         return await self._inner.decide(account_id, message_id, step, expires_at)
+
+    async def close(self, account_id: AccountId, message_id: MessageId, step: Step) -> Closed | None:
+        return await self._inner.close(account_id, message_id, step)
 
     async def target(
         self, account_id: AccountId, conversation_id: ConversationId, named: MessageId | str

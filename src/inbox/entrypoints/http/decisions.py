@@ -11,17 +11,18 @@ from litestar.params import FromPath
 from inbox.domain.access import Actor, Permission
 from inbox.domain.errors import MessageNotFound
 from inbox.domain.ids import MessageId
+from inbox.domain.outbound import State
 from inbox.entrypoints.http.parameters import object_id
 from inbox.entrypoints.http.problems import SIGNED_IN, documented
 from inbox.services.decisions import Decisions
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
-    """`delivery_state` is where the message stands now."""
+    """`delivery_state` is where the message `id` stands now."""
 
     status: Literal["ok"] = "ok"
     id: str
-    delivery_state: Literal["queued", "cancelled"]
+    delivery_state: Literal["queued", "cancelled", "failed"]
 
 
 # A path has one name for its parameter and one router, whatever the method: here the id is a message's.
@@ -52,13 +53,13 @@ async def cancel(
 )
 @inject
 async def resend(message_id: FromPath[str], actor: NamedDependency[Actor], decisions: FromDishka[Decisions]) -> Decided:
-    """Sends again what WhatsApp never took, or what may have been sent: that one may reach the customer twice.
+    """Sends again what failed, or what may have been sent: that one may reach the customer twice.
 
-    For people only, and kept in the audit trail.
+    What WhatsApp took and failed later is sent as a message of its own: `id` is the id of that one, and the failed one
+    stays as it is. For people only, and kept in the audit trail.
     """
-    found = MessageId(object_id(message_id, MessageNotFound))
-    await decisions.resend(actor, found)
-    return Decided(id=str(found), delivery_state="queued")
+    sent = await decisions.resend(actor, MessageId(object_id(message_id, MessageNotFound)))
+    return Decided(id=str(sent), delivery_state="queued")
 
 
 @post(
@@ -71,10 +72,13 @@ async def resend(message_id: FromPath[str], actor: NamedDependency[Actor], decis
 async def discard(
     message_id: FromPath[str], actor: NamedDependency[Actor], decisions: FromDishka[Decisions]
 ) -> Decided:
-    """Gives up what WhatsApp never took, or what may have been sent. For people only, and kept in the audit trail."""
+    """Gives up what failed, or what may have been sent. For people only, and kept in the audit trail.
+
+    What WhatsApp took and failed later stays `failed`: nobody can send it again.
+    """
     found = MessageId(object_id(message_id, MessageNotFound))
-    await decisions.discard(actor, found)
-    return Decided(id=str(found), delivery_state="cancelled")
+    state = await decisions.discard(actor, found)
+    return Decided(id=str(found), delivery_state="failed" if state is State.FAILED else "cancelled")
 
 
 decisions_router = Router("/", route_handlers=[resend, discard])

@@ -14,6 +14,7 @@ from inbox.domain.events import Event
 from inbox.domain.ids import AccountId, MessageId
 from inbox.domain.outbound import DECIDED, PUBLIC, State, Step, after
 from inbox.domain.pacing import Priority
+from inbox.ports.records import Closed
 
 _LOCK: Final = text("""
 select id from messages where id = :id and account_id = :account_id and direction = 'outbound' for update
@@ -29,7 +30,7 @@ set ver = lanes.ver + 1, priority = least(lanes.priority, excluded.priority),
     due = case when lanes.ver = lanes.done then greatest(now(), lanes.pair_at) else lanes.due end
 """).bindparams(priority=Priority.PERSON.value)
 
-# What WhatsApp took once and failed later has a history of its own, which a second life would inherit.
+# What WhatsApp took once and failed later has a history of its own, which a second life would inherit: see `_CLOSE`.
 _MOVE: Final = text("""
 update outbox
 set state = :state, reason = :reason, token = null, lease_until = null, unknown_until = null, not_before = null,
@@ -39,6 +40,14 @@ where id = :id and account_id = :account_id and state = any(cast(:sources as tex
   and (state = 'unconfirmed' or wamid is null)
 returning id
 """)
+
+_CLOSE: Final = text("""
+update outbox o set reason = :step, updated_at = now()
+from messages m
+where o.id = :id and o.account_id = :account_id and o.state = :failed and o.wamid is not null and m.id = o.id
+  and (o.reason is null or o.reason <> all(cast(:decided as text[])))
+returning m.reply_to_wamid
+""").bindparams(failed=State.FAILED.value, decided=[Step.RESENT_BY_HUMAN.value, Step.DISCARDED_BY_HUMAN.value])
 
 _SHOW: Final = text("""
 update messages
@@ -74,3 +83,12 @@ async def decide(
     shown = {**scope, "status": PUBLIC[target].value, "sentence": DECIDED.get(step)}
     row = (await connection.execute(_SHOW, shown)).one()
     return statuses.changed(row, target.value, reason=None if is_resend else step.value)
+
+
+async def close(connection: AsyncConnection, account_id: AccountId, message_id: MessageId, step: Step) -> Closed | None:
+    """Keeps the step as the reason of a message that WhatsApp took and failed later; None if there is none to take."""
+    scope = {"id": message_id, "account_id": account_id}
+    if (await connection.execute(_LOCK, scope)).one_or_none() is None:
+        return None
+    row = (await connection.execute(_CLOSE, {**scope, "step": step.value})).one_or_none()
+    return None if row is None else Closed(reply_to_wamid=row.reply_to_wamid)

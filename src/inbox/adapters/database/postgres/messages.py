@@ -24,7 +24,7 @@ from inbox.domain.scheduling import MOST_WAITING
 from inbox.domain.sending_errors import TooManyScheduled
 from inbox.domain.signals import LogGrew, Signal
 from inbox.kit import tracing
-from inbox.ports.records import History, IdempotencyKey, NewMessage, Target, Unseen
+from inbox.ports.records import Closed, History, IdempotencyKey, NewMessage, Target, Unseen
 
 # A part of a turn that is there already changes nothing.
 _OWNER: Final = """
@@ -274,6 +274,9 @@ class PostgresMessages:
         self, account_id: AccountId, message_id: MessageId, step: Step, expires_at: datetime | None = None
     ) -> Event | None:
         return await decisions.decide(self._connection, account_id, message_id, step, expires_at)
+
+    async def close(self, account_id: AccountId, message_id: MessageId, step: Step) -> Closed | None:
+        return await decisions.close(self._connection, account_id, message_id, step)
 
     async def history(self, account_id: AccountId, conversation_id: ConversationId, limit: int) -> list[History]:
         scope = {"account_id": account_id, "conversation_id": conversation_id, "limit": limit}
