@@ -34,12 +34,13 @@ async def test_without_a_worker_the_message_is_queued_after_the_wait(client, eng
     assert await rows(engine) == [("pending", None)]
 
 
-async def test_who_asks_not_to_wait_is_answered_at_once(client, engine, account, sender):
+@pytest.mark.parametrize("preferred", ["respond-async", "Respond-Async, wait=10"])
+async def test_who_asks_not_to_wait_is_answered_at_once(client, engine, account, sender, preferred):
     conversation = await a_conversation(engine, account, window_expires_at=OPEN)
     answer = await client.post(
         "/messages/send",
         json={"conversation_id": str(conversation), "content": "Bonjour"},
-        headers={**sender, "prefer": "respond-async"},
+        headers={**sender, "prefer": preferred},
     )
     assert answer.status_code == 202
     assert answer.headers["preference-applied"] == "respond-async"

@@ -144,6 +144,23 @@ async def test_a_closed_window_needs_a_template_whose_price_is_not_known(client,
     assert (price["category"], price["template_required"]) == ("utility", True)
 
 
+async def test_the_last_minute_of_a_window_is_none_as_for_a_send(client, engine, account, sender):
+    conversation = await a_thread(engine, account, 24 - 50 / 3600)
+    window = (await client.get(f"/messages/free-window/{conversation}", headers=sender)).json()
+    assert window["is_free"] is False
+    price = (await client.get(f"/messages/price/{conversation}", headers=sender)).json()
+    assert (price["is_free"], price["template_required"]) == (False, True)
+    body = {"conversation_id": str(conversation), "content": "Bonjour"}
+    assert (await client.post("/messages/send", json=body, headers=sender)).json()["detail"] == "window_closed"
+
+
+async def test_a_window_that_whatsapp_closed_has_nothing_left(client, engine, account, sender):
+    conversation = await a_thread(engine, account, 6)
+    await execute(engine, "update conversations set window_expires_at = null")
+    window = (await client.get(f"/messages/free-window/{conversation}", headers=sender)).json()
+    assert (window["is_free"], window["hours_elapsed"], window["hours_remaining"]) == (False, 6.0, 0.0)
+
+
 async def test_who_never_wrote_has_no_window(client, engine, account, sender):
     conversation = await a_conversation(engine, account)
     window = (await client.get(f"/messages/free-window/{conversation}", headers=sender)).json()

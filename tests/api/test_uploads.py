@@ -121,6 +121,22 @@ async def test_an_upload_is_sent_and_shown_like_a_file_of_a_customer(
     assert whatsapp.sent[0].content == Image(media_id=given.media_id, caption="Le vélo")
 
 
+async def test_a_file_whose_message_failed_later_is_sent_and_shown_once_more(
+    engine, container, http, sender, upload, say, conversation
+):
+    first = (await say({"type": "image", "upload_id": (await upload(PNG)).json()["id"]})).json()["id"]
+    await execute(engine, "update outbox set state = 'failed', wamid = 'wamid.taken'")
+    await execute(engine, "update messages set status = 'failed', failed_at = now(), wa_message_id = 'wamid.taken'")
+    answer = await http.post(f"/messages/{first}/resend", headers=sender)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["id"] != first
+    whatsapp = await all_sent(engine, container, 1)
+    (given,) = (await container.get(FakeUploader)).given
+    assert whatsapp.sent[0].content == Image(media_id=given.media_id)
+    file = await http.get(f"/messages/media/{answer.json()['id']}", headers=sender)
+    assert (file.status_code, file.content) == (200, PNG)
+
+
 async def test_the_later_front_end_names_an_upload_where_it_names_whatsapps_files(engine, container, upload, say):
     found = (await upload(PDF, "document", "Devis.pdf", "application/pdf")).json()
     answer = await say(None, "/messages/send-media", media_type="document", media_id=found["id"], caption="Voilà")

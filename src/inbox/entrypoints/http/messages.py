@@ -165,7 +165,7 @@ async def outcome_of(
     accepted: Accepted, request: Request[Any, Any, Any], outbound: Outbound, wait: float
 ) -> Response[SendAnswer]:
     """What became of a message within the wait, if the caller waits at all. Raises its failure."""
-    is_async = "respond-async" in request.headers.get("prefer", "")
+    is_async = "respond-async" in request.headers.get("prefer", "").lower()  # RFC 7240: tokens have no case
     account_id, message_id, is_prompt = accepted
     within = 0 if is_async else wait
     answer = _answer(await outbound.outcome(account_id, message_id, within=within, is_prompt=is_prompt))

@@ -16,6 +16,7 @@ from inbox.domain.content import MAX_TEXT
 from inbox.domain.conversations import WINDOW
 from inbox.domain.errors import ConversationNotFound, Invalid
 from inbox.domain.ids import ConversationId
+from inbox.domain.outbound import WINDOW_MARGIN
 from inbox.domain.outgoing import Sendable
 from inbox.domain.outgoing_files import Audio, Document, FileMessage, Image, Sticker, Video, Voice
 from inbox.domain.outgoing_interactive import Buttons, Interactive, ListMenu, ListSection, ReplyButton, TextHeader
@@ -25,6 +26,7 @@ from inbox.entrypoints.http.parameters import object_id, uuid_in
 from inbox.entrypoints.http.problems import SEND_CONFLICT, SIGNED_IN, documented
 from inbox.entrypoints.http.scheduled import SendAt, later
 from inbox.kit.paging import format_time
+from inbox.ports.records import Window
 from inbox.ports.views import Timestamp
 from inbox.services.conversations import Conversations
 from inbox.services.outbound import Outbound
@@ -150,10 +152,10 @@ async def free_window(
     window, now = await conversations.window_of(actor, found)
     last, ends = window.last_inbound_at, window.expires_at
     return FreeWindow(
-        is_free=ends is not None and now < ends,
+        is_free=_is_free(window, now),
         last_inbound_time=None if last is None else format_time(last),
         hours_elapsed=None if last is None else _hours(last, now),
-        hours_remaining=None if ends is None else min(_hours(now, ends), WINDOW.total_seconds() / 3600),
+        hours_remaining=None if last is ends is None else min(_hours(now, ends or now), WINDOW.total_seconds() / 3600),
     )
 
 
@@ -171,7 +173,7 @@ async def price(
     found = ConversationId(object_id(conversation_id, ConversationNotFound))
     window, now = await conversations.window_of(actor, found)
     last = window.last_inbound_at
-    is_free = window.expires_at is not None and now < window.expires_at
+    is_free = _is_free(window, now)
     return Price(
         is_free=is_free,
         price_usd=0.0 if is_free else None,
@@ -221,6 +223,11 @@ def _interactive(data: SendInteractive) -> Interactive:
     return ListMenu(
         body=data.body_text, button=data.button_text or "", sections=data.sections, header=header, footer=footer
     )
+
+
+def _is_free(window: Window, now: datetime) -> bool:
+    """As a send is judged: its last minute is too short for one."""
+    return window.expires_at is not None and now < window.expires_at - WINDOW_MARGIN
 
 
 def _hours(since: datetime, until: datetime) -> float:
