@@ -87,6 +87,20 @@ async def test_what_left_or_is_over_cannot_be_cancelled(client, engine, sender, 
     assert [row.state for row in await execute(engine, STATES)] == [state]
 
 
+async def test_who_repeats_a_send_that_was_cancelled_hears_just_that_and_nothing_is_sent(
+    client, engine, sender, conversation
+):
+    body = {"conversation_id": str(conversation), "content": "Bonjour"}
+    keyed = {**sender, "idempotency-key": "k-1"}
+    accepted = await client.post("/messages/send", json=body, headers={**keyed, "prefer": "respond-async"})
+    message = accepted.json()["id"]
+    assert (await client.delete(f"/messages/{message}", headers=sender)).status_code == 200
+    again = await client.post("/messages/send", json=body, headers=keyed)
+    assert (again.status_code, again.json()["detail"], again.json()["id"]) == (409, "message_cancelled", message)
+    assert "retry-after" not in again.headers
+    assert [row.state for row in await execute(engine, STATES)] == ["cancelled"]
+
+
 async def test_a_cancelled_message_is_told_to_everybody(client, engine, sender, in_state):
     message = await in_state(State.QUEUED)
     await client.delete(f"/messages/{message}", headers=sender)

@@ -104,6 +104,10 @@ WORDS: Final[Mapping[str, Explanation]] = {
             "Read what came, then send it again if it still fits.",
         ),
     ),
+    "message_cancelled": Explanation(
+        what=Phrase("Ce message a été annulé ou abandonné.", "This message was cancelled, or given up."),
+        next=Phrase("Écrivez un nouveau message.", "Write a new message."),
+    ),
     "message_not_queued": Explanation(
         what=Phrase(
             "Ce message est déjà parti, ou son sort est réglé.", "This message has left already, or it is over."

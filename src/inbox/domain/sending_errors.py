@@ -37,6 +37,14 @@ class MessageNotQueued(InboxError):
     message = "Only a message that still waits to be sent can be cancelled."
 
 
+class MessageCancelled(InboxError):
+    """The outcome of a message that a person took back or gave up: nothing is wrong with WhatsApp."""
+
+    kind = Kind.CONFLICT
+    code = "message_cancelled"
+    message = "A person has cancelled this message, or given it up."
+
+
 class MessageNotUndecided(InboxError):
     """It waits, was accepted, or somebody decided already."""
 

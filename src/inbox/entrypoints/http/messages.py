@@ -26,6 +26,7 @@ from inbox.domain.limits import checked
 from inbox.domain.messages import Status
 from inbox.domain.outbound import PUBLIC, State
 from inbox.domain.outgoing import Sendable
+from inbox.domain.sending_errors import MessageCancelled
 from inbox.domain.upstream_errors import Refused, WhatsAppError, WhatsAppUnavailable
 from inbox.entrypoints.http.answers import next_page
 from inbox.entrypoints.http.bodies import read
@@ -201,7 +202,9 @@ def _failure(outcome: Outcome) -> InboxError:
         error = WhatsAppNotConfigured()
     elif outcome.reason == Refused.code:
         error = Refused(graph_code=outcome.error_code)
-    elif outcome.state in (State.EXPIRED, State.CANCELLED):
+    elif outcome.state == State.CANCELLED:
+        error = MessageCancelled()
+    elif outcome.state == State.EXPIRED:
         error = WhatsAppUnavailable()
     else:
         error = WhatsAppError()
