@@ -10,6 +10,7 @@ from api.conftest import a_caller
 from builders import a_conversation, a_message, a_queued_message, execute
 from inbox.adapters.messaging.fake import FakeSender
 from inbox.domain.access import Permission
+from inbox.domain.failure_texts import UNCONFIRMED
 from inbox.domain.outbound import State
 from inbox.entrypoints.worker import Worker
 from member_builders import an_api_key
@@ -219,7 +220,8 @@ async def test_outside_the_window_nothing_is_sent_again(client, engine, sender, 
     assert (answer.status_code, answer.json()["detail"]) == (409, "window_closed")
     (row,) = await execute(engine, STATES)
     assert (row.state, row.resends) == ("unconfirmed", 0)
-    assert await shown(client, sender, conversation) == ("pending", "unconfirmed", None)
+    status, state, said = await shown(client, sender, conversation)
+    assert (status, state, said) == ("pending", "unconfirmed", UNCONFIRMED.sentence())
 
 
 async def test_a_person_gives_up_what_may_have_been_sent(client, engine, sender, conversation, in_state):

@@ -137,6 +137,17 @@ async def test_a_problem_of_the_account_pauses_it_and_fails_nothing(
     assert paused.paused_reason == "WhatsApp answered code 190: expired"
 
 
+async def test_the_spam_limit_refuses_one_message_and_pauses_the_account_before_the_next(
+    engine, database, make, sender, message
+) -> None:
+    sender.fail_next(Refused("Spam rate limit hit", graph_code=131048))
+    assert await deliver(make(), database) is State.FAILED
+    assert (await row_of(engine, message)).error_message == FAILURES[131048]
+    (paused,) = await execute(engine, "select paused_at, paused_reason from whatsapp_accounts")
+    assert paused.paused_at is not None
+    assert paused.paused_reason == FAILURES[131048]
+
+
 @pytest.mark.parametrize(
     ("error", "minutes"),
     [(OutcomeUnknown("cut"), 10), (OutcomeUnknown("500", graph_code=131000), 2), (OutcomeUnknown(graph_code=1), 2)],

@@ -24,6 +24,9 @@ FAMILIES: Final[Mapping[range, Verdict]] = {
 WINDOW_CODES: Final = tuple(code for code, row in GRAPH_ERRORS.items() if row.verdict is Verdict.WINDOW)
 """The customer service window was closed. 470 is that of earlier versions."""
 
+STOPPING: Final = frozenset({131048})
+"""Refusals after which the number rests as well: the spam limit would refuse whatever follows."""
+
 _INVALID: Final = 100
 _TOO_MANY: Final = 429
 _UNAUTHORIZED: Final = 401

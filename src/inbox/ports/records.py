@@ -130,7 +130,7 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one attempt, to be written if the token still fits.
 
-    `state` is where the row goes; `wait` when it goes back to `queued`; `pause` stops the account with a reason;
+    `state` is where the row goes; `wait` when it goes back to `queued`; `pause` stops the account for this reason;
     `throttled` is what WhatsApp found too fast: the `number` or the `pair`.
     """
 

@@ -88,6 +88,8 @@ class ReactionItem(msgspec.Struct, frozen=True, kw_only=True):
 class MessageItem(msgspec.Struct, frozen=True):
     """One bubble. `delivery_state` is the inner state of an outbound message; `status` knows six words only.
 
+    `error_message` says why it failed, and what to do about it if it is `unconfirmed`.
+
     `content` is the typed content and `context` what came with it (forwarded, the advertisement); a revoked message
     and those of the existing system have no content. `media_state` is that of the file in our own store.
     `scheduled_at` is the time for which a message was scheduled: until then it stands where it was written, later where

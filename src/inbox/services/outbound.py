@@ -22,7 +22,7 @@ from inbox.domain.errors import (
     Invalid,
     MessageNotFound,
 )
-from inbox.domain.graph_errors import sentence
+from inbox.domain.graph_errors import STOPPING, sentence
 from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.domain.outbound import UNCONFIRMED_AFTER, UNCONFIRMED_AFTER_CODE, OpId, State
 from inbox.domain.outgoing import Sendable
@@ -331,11 +331,10 @@ def _settlement(outgoing: Outgoing, error: InboxError, lane: Lane) -> Settlement
     )
     match error:
         case Refused():
+            said = sentence(error.graph_code, str(error))
+            pause = said if error.graph_code in STOPPING else None
             return msgspec.structs.replace(
-                settled,
-                state=State.FAILED,
-                error_code=error.graph_code,
-                error_message=sentence(error.graph_code, str(error)),
+                settled, state=State.FAILED, error_code=error.graph_code, error_message=said, pause=pause
             )
         case AccountProblem():
             return msgspec.structs.replace(

@@ -7,6 +7,8 @@ import msgspec
 
 from inbox.adapters.database.postgres.old_rows import OLD_TEXT, readable
 from inbox.adapters.database.postgres.times import shown
+from inbox.domain.failure_texts import UNCONFIRMED
+from inbox.domain.outbound import State
 from inbox.ports.views import MessageItem, MoreOfMessage
 
 _NULL: Final = b"null"
@@ -63,6 +65,8 @@ def bubble_of(row: Sequence[Any]) -> MessageItem:
     if more is not None:
         columns += _few(_MORE.decode(more))
     item = MessageItem(*columns)
+    if item.delivery_state == State.UNCONFIRMED:  # `pending` for good, if nobody is told
+        return msgspec.structs.replace(item, error_message=UNCONFIRMED.sentence())
     if is_old and item.content_text is not None:
         return msgspec.structs.replace(item, content_text=readable(item.message_type, item.content_text))
     return item
