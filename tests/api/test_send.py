@@ -57,6 +57,23 @@ async def test_the_same_key_gives_the_same_message_and_another_body_is_refused(c
     assert len(await rows(engine)) == 1
 
 
+async def test_a_key_is_known_in_all_accounts_of_its_caller(client, engine, account):
+    elsewhere = (await an_account(engine)).account_id
+    both = await a_caller(engine, None, Permission.MESSAGES_SEND)
+    talks = [await a_conversation(engine, one, window_expires_at=OPEN) for one in (account, elsewhere)]
+    answers = [
+        await client.post(
+            "/messages/send",
+            json={"conversation_id": str(talk), "content": "Bonjour"},
+            headers={**both, "idempotency-key": "k-1", "prefer": "respond-async"},
+        )
+        for talk in talks
+    ]
+    assert [answer.status_code for answer in answers] == [202, 422]
+    assert answers[1].json()["detail"] == "idempotency_key_reused"
+    assert len(await rows(engine)) == 1
+
+
 @pytest.mark.parametrize(
     ("header", "client_id", "path"),
     [("k" * 201, None, "header.idempotency-key"), (None, "k" * 201, "body.client_id"), (None, "a\n", "body.client_id")],

@@ -61,7 +61,7 @@ def test_the_plain_command_upgrades_checks_and_goes_back(new_database: str, encr
     for arguments in (["upgrade", "head"], ["check"], ["downgrade", "base"], ["upgrade", "head"], ["current"]):
         done = alembic(new_database, encryption_keys, *arguments)
         assert done.returncode == 0, done.stderr
-    assert "assistant (head)" in done.stdout
+    assert "caller_keys (head)" in done.stdout
 
 
 def test_the_plain_command_adopts_an_old_database(old_database: str, encryption_keys: str) -> None:

@@ -30,6 +30,7 @@ REVISIONS = (
     "assignment",
     "knowledge",
     "assistant",
+    "caller_keys",
 )
 OLD_TABLES = (
     "whatsapp_accounts",

@@ -182,7 +182,7 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True, kw_only=True):
-    """Scope of a key: account, caller and call. `request_hash` tells whether the body is the same."""
+    """Scope of a key: caller and call. `request_hash` tells whether the body is the same."""
 
     account_id: AccountId
     caller: UserId

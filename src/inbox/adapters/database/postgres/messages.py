@@ -141,7 +141,7 @@ _DROP: Final = text("delete from messages where id = :id and account_id = :accou
 _REMEMBER: Final = text("""
 insert into idempotency_keys (account_id, caller, call, key, request_hash, message_id)
 values (:account_id, :caller, :call, :key, :request_hash, :message_id)
-on conflict (account_id, caller, call, key) do update set key = excluded.key
+on conflict (caller, call, key) do update set key = excluded.key
 returning message_id, request_hash
 """)
 

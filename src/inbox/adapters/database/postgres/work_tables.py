@@ -207,7 +207,7 @@ outbox: Final = Table(
 idempotency_keys: Final = Table(
     "idempotency_keys",
     metadata,
-    Column("account_id", ForeignKey("whatsapp_accounts.id", ondelete="CASCADE"), primary_key=True),
+    Column("account_id", ForeignKey("whatsapp_accounts.id", ondelete="CASCADE"), nullable=False),
     Column("caller", Uuid, primary_key=True),
     Column("call", Text, primary_key=True),
     Column("key", Text, primary_key=True),
