@@ -34,12 +34,20 @@ def test_a_throttle_names_its_scope(code: int, scope: str, status: int) -> None:
     assert not is_outage(error)
 
 
-@pytest.mark.parametrize(("status", "code"), [(500, 2), (500, 131016), (500, 131057), (503, 133004), (400, 131016)])
+@pytest.mark.parametrize(("status", "code"), [(500, 2), (500, 131016), (503, 133004), (400, 131016)])
 def test_a_busy_service_is_tried_again_later_and_moves_the_breaker(status: int, code: int) -> None:
     error = answered(status, code)
     assert isinstance(error, TryLater)
     assert (error.scope, error.graph_code) == ("service", code)
     assert is_outage(error)
+
+
+@pytest.mark.parametrize("status", [400, 429, 500])
+def test_the_upgrade_of_a_number_is_waited_for_and_moves_no_breaker(status: int) -> None:
+    error = answered(status, 131057)
+    assert isinstance(error, TryLater)
+    assert (error.scope, error.graph_code) == ("upgrade", 131057)
+    assert is_outage(error) is False
 
 
 @pytest.mark.parametrize("code", [1, 131000])

@@ -176,6 +176,21 @@ async def test_a_number_that_whatsapp_refuses_slows_down_once_for_all_that_was_u
     assert (of(claimed, account), of(claimed, other)) == (11, 17)  # 50/s by now, and 80/s
 
 
+async def test_a_number_that_rests_sends_nothing_meanwhile_and_keeps_its_rate(
+    engine: AsyncEngine, database: PostgresDatabase
+) -> None:
+    account, other = await an_account(engine), await an_account(engine)
+    for one in (account, other):
+        await lanes_of(engine, one, 100)
+    for seconds in (20, 10):  # the shorter one ends nothing
+        async with engine.begin() as connection:
+            await paces.rest(connection, {account.account_id: timedelta(seconds=seconds)})
+    [row] = await execute(engine, "select now() as now, learned from number_paces")
+    claimed = await claim(database, 200, row.now + timedelta(seconds=19.9))
+    assert (of(claimed, account), of(claimed, other), row.learned) == (0, 17, None)
+    assert of(await claim(database, 200, row.now + timedelta(seconds=20.5)), account) == 17
+
+
 async def test_a_claim_among_many_thousand_lanes_looks_at_few(database: PostgresDatabase, engine: AsyncEngine) -> None:
     noisy, quiet = await an_account(engine), await an_account(engine)
     await lanes_of(engine, noisy, 20_000)

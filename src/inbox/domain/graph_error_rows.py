@@ -37,8 +37,9 @@ class Verdict(StrEnum):
 class GraphError(Explanation, frozen=True, kw_only=True):
     """One code, or all from `code` to `last`. The texts are those of a message that has failed with it.
 
-    `scope` is what has to wait if the verdict is `later`: `app`, `waba`, `number`, `pair` or `service`. `says_more` is
-    true where only WhatsApp's own words name the fault: they follow in parentheses.
+    `scope` is what has to wait if the verdict is `later`: `app`, `waba`, `number`, `pair`, `service`, or `upgrade`: the
+    number while WhatsApp upgrades it. `says_more` is true where only WhatsApp's own words name the fault: they follow
+    in parentheses.
     """
 
     code: int
@@ -203,7 +204,7 @@ ACCOUNT_ROWS: Final = (
     ),
     _later(
         131057,
-        "service",
+        "upgrade",
         fr="WhatsApp met le numéro à niveau, pour une minute environ.",
         en="WhatsApp is upgrading the number, for about a minute.",
     ),

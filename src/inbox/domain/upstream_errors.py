@@ -39,7 +39,7 @@ class TryLater(InboxError):
     code = "whatsapp_unavailable"
 
     def __init__(self, scope: str, *, retry_after: float | None = None, graph_code: int | None = None) -> None:
-        """`scope` is what has to wait: `app`, `waba`, `number`, `pair` or `service`."""
+        """`scope` is what has to wait: `app`, `waba`, `number`, `pair`, `service`, or `upgrade`, the number too."""
         super().__init__(f"WhatsApp asks to wait ({scope}).", retry_after=retry_after)
         self.scope = scope
         self.graph_code = graph_code

@@ -131,7 +131,8 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one attempt, to be written if the token still fits.
 
     `state` is where the row goes; `wait` when it goes back to `queued`; `pause` stops the account for this reason;
-    `throttled` is what WhatsApp found too fast: the `number` or the `pair`.
+    `throttled` is what WhatsApp found too fast: the `number` or the `pair`; `rests` is how long nothing of the number
+    leaves from now on.
     """
 
     message_id: MessageId
@@ -145,6 +146,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     wait: timedelta | None = None
     pause: str | None = None
     throttled: Literal["number", "pair"] | None = None
+    rests: timedelta | None = None
     unknown_for: timedelta | None = None
 
 

@@ -47,6 +47,7 @@ from inbox.services.accepting import addressed, created, draft, is_usable, is_us
 from inbox.services.attaching import attach
 from inbox.services.handing_over import FileNotTaken, HandingOver
 from inbox.services.hands import Hands
+from inbox.services.resting import Resting, Try
 from inbox.services.rights import Rights
 from inbox.services.unseen import LastSeen, behind_all
 from inbox.services.waiting import Waiting
@@ -59,7 +60,9 @@ _WRITES: Final = 5
 """How often an outcome is written before it is left to the reaper: some seconds, while a database restarts."""
 _MEETS_CIRCUIT: Final = timedelta(seconds=1)
 """The wait of what met an open circuit: the workers leave it alone until the circuit lets something through."""
-_REPEATED_WITHIN: Final = {"app": 60.0, "waba": 60.0, "number": 1.0, "pair": 1.0, "service": 5.0}
+_MEETS_REST: Final = timedelta(seconds=1)
+"""The wait of a message whose number rests: after it the number keeps it back, as long as that takes."""
+_REPEATED_WITHIN: Final = {"app": 60.0, "waba": 60.0, "number": 1.0, "pair": 1.0, "service": 5.0, "upgrade": 1.0}
 """Seconds to wait for the first time, by what is throttled, when WhatsApp names no time."""
 _TOO_FAST: Final = frozenset({"app", "waba", "number"})
 """What is throttled when a number sends too fast, alone or with others: it slows down."""
@@ -88,6 +91,7 @@ class Outbound:
         self._waiting = Waiting()
         self.hands = Hands()
         """A worker in this process lends its own."""
+        self.resting = Resting()
 
     # --- accepting ----------------------------------------------------------------------------------------------------
 
@@ -195,6 +199,16 @@ class Outbound:
         self._waiting.discard(lane.key)
         if outgoing.is_paused:
             return await self._give_back(outgoing, lane, _LOOKED_AT_AGAIN)
+        with self.resting.trying(outgoing.account_id) as number:
+            if number is None:
+                return await self._give_back(outgoing, lane, _MEETS_REST)
+            return await self._attempt(outgoing, lane, number)
+
+    async def resume(self, most: int | None) -> None:
+        """WhatsApp may be there again: `most` of the lanes that an outage put off are due now, None is all."""
+        await self._database.outbox.hurry(self._waiting.take(most))
+
+    async def _attempt(self, outgoing: Outgoing, lane: Lane, number: Try) -> State:
         fence = _Fence(self._database, outgoing)
         try:
             ready = await self._files.handed_over(outgoing)
@@ -209,7 +223,8 @@ class Outbound:
         except FileNotTaken as refusal:
             return await self._failed(outgoing, lane, refusal.error, is_judged=True)
         except InboxError as error:
-            return await self._failed(outgoing, lane, error, is_judged=fence.is_passed)
+            rests = number.failed(error) if fence.is_passed else None
+            return await self._failed(outgoing, lane, error, is_judged=fence.is_passed, rests=rests)
         except asyncio.CancelledError:
             # The process stops in the middle of a send: what may have left is unknown, the rest goes back.
             if fence.is_passed:
@@ -217,6 +232,7 @@ class Outbound:
             else:
                 await self._give_back(outgoing, lane, timedelta(0))
             raise
+        number.accepted()
         settlement = Settlement(
             message_id=outgoing.id,
             account_id=outgoing.account_id,
@@ -226,14 +242,12 @@ class Outbound:
         )
         return await self._settle(settlement, lane)
 
-    async def resume(self, most: int | None) -> None:
-        """WhatsApp may be there again: `most` of the lanes that an outage put off are due now, None is all."""
-        await self._database.outbox.hurry(self._waiting.take(most))
-
-    async def _failed(self, outgoing: Outgoing, lane: Lane, error: InboxError, *, is_judged: bool) -> State:
+    async def _failed(
+        self, outgoing: Outgoing, lane: Lane, error: InboxError, *, is_judged: bool, rests: timedelta | None = None
+    ) -> State:
         """`is_judged`: it may have left, or WhatsApp refused its file; the class of the error says where it stands."""
         if is_judged:
-            state = await self._settle(_settlement(outgoing, error, lane), lane)
+            state = await self._settle(_settlement(outgoing, error, lane, rests), lane)
             if isinstance(error, Refused):
                 await self._files.forget(outgoing)
         else:
@@ -320,14 +334,15 @@ class _Fence:
         self.is_passed = True
 
 
-def _settlement(outgoing: Outgoing, error: InboxError, lane: Lane) -> Settlement:
-    """The outcome classes of a send that had passed the fence."""
+def _settlement(outgoing: Outgoing, error: InboxError, lane: Lane, rests: timedelta | None = None) -> Settlement:
+    """The outcome classes of a send that had passed the fence; `rests` is what its number does from now on."""
     settled = Settlement(
         message_id=outgoing.id,
         account_id=outgoing.account_id,
         token=outgoing.token,
         state=State.UNKNOWN,
         reason=error.code,
+        rests=rests,
     )
     match error:
         case Refused():
@@ -376,4 +391,6 @@ def _wait(error: InboxError, attempt: int) -> timedelta:
     if error.retry_after is not None:
         return timedelta(seconds=min(max(error.retry_after, 1.0), 300.0))
     first = _REPEATED_WITHIN[error.scope] if isinstance(error, TryLater) else 1.0
-    return back_off(attempt, first=first, most=300.0 if isinstance(error, TryLater) else 30.0)
+    if isinstance(error, TryLater):
+        return back_off(attempt, first=first, most=5.0 if error.scope == "upgrade" else 300.0)
+    return back_off(attempt, first=first, most=30.0)

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
+from uuid import UUID
 
 import structlog
 from sqlalchemy import Row, text
@@ -210,8 +211,7 @@ class Outcomes:
                 others = {str(found[settlement.message_id]) for settlement, lane in known if lane.key not in ours}
                 if others:
                     await connection.execute(NUDGE, {"kind": WorkKind.SEND.value, "keys": sorted(others)})
-                settled = [settlement for settlement, _ in known if settlement.throttled == "number"]
-                await paces.slow(connection, {settlement.account_id for settlement in settled})
+                await _pace(connection, [settlement for settlement, _ in known])
                 events += await windows.close(connection, concerned)
                 signals += await undelivered.enqueue(connection, events)
                 done: list[Signal] = [*await event_log.record(connection, events)]
@@ -259,6 +259,17 @@ async def _consequences(
         return events, []
     more, signals = await statuses.show(connection, await statuses.adopt(connection, early))
     return events + more, signals
+
+
+async def _pace(connection: AsyncConnection, settlements: Iterable[Settlement]) -> None:
+    await paces.slow(connection, {one.account_id for one in settlements if one.throttled == "number"})
+    rests: dict[UUID, timedelta] = {}
+    for one in settlements:
+        if one.rests is not None:
+            rests[one.account_id] = max(one.rests, rests.get(one.account_id, one.rests))
+    await paces.rest(connection, rests)
+    for account_id, rest in rests.items():
+        _log.warning("number_rests", account_id=str(account_id), seconds=rest.total_seconds())
 
 
 async def _account(connection: AsyncConnection, settlement: Settlement, *, is_paused: bool) -> list[Event]:

@@ -4,7 +4,8 @@ The arithmetic is that of `domain.pacing`. The row of a number is locked while o
 holds for all processes together. A lane that finds no token is not touched: it stays due, and its place in the queue.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -123,6 +124,14 @@ set learned = excluded.learned, learned_at = excluded.learned_at, free_at = grea
 where p.learned_at is null or p.learned_at <= now() - cast(:deaf as interval)
 """).bindparams(burst=BURST, deaf=DEAF)  # noqa: S608 - constants of ours
 
+# The number keeps its rate: it was not too fast. The bucket may run ahead by the burst, so that much is added.
+_REST: Final = text("""
+insert into number_paces as p (account_id, free_at)
+select a.id, now() + a.rest + cast(:burst as interval)
+from unnest(cast(:accounts as uuid[]), cast(:rests as interval[])) a(id, rest) order by a.id
+on conflict (account_id) do update set free_at = greatest(p.free_at, excluded.free_at)
+""").bindparams(burst=BURST)
+
 _SET: Final = text("""
 insert into number_paces (account_id, ceiling)
 select a.id, :ceiling from unnest(cast(:accounts as uuid[])) a(id) order by a.id
@@ -155,6 +164,13 @@ async def slow(connection: AsyncConnection, accounts: Collection[UUID]) -> None:
     """WhatsApp refused messages of these numbers because they came too fast."""
     if accounts:
         await connection.execute(_SLOW, {"accounts": sorted(accounts)})
+
+
+async def rest(connection: AsyncConnection, rests: Mapping[UUID, timedelta]) -> None:
+    """Nothing of these numbers leaves for so long."""
+    if rests:
+        accounts = sorted(rests)
+        await connection.execute(_REST, {"accounts": accounts, "rests": [rests[one] for one in accounts]})
 
 
 async def upgrade(connection: AsyncConnection, accounts: Collection[UUID]) -> None:
