@@ -16,10 +16,39 @@ from inbox.kit.redaction import scrub
 _MAX_TITLE: Final = 300
 _NOT_OURS_TO_JUDGE: Final = frozenset({401, 403, 404, 407})
 """Without an error of the Graph API these come from a proxy or a wrong address: no fault of the message."""
+_NUMBERS_OF_AN_OUTAGE: Final = 3
 
 
 class NotTried(NothingSent):
     """Nothing was sent for a reason of our own, like no free connection: it says nothing about WhatsApp."""
+
+
+class OfOneNumber(OutcomeUnknown):
+    """An answer that leaves the outcome open, and that other numbers do not get: it says nothing about WhatsApp."""
+
+
+class Doubts:
+    """Which numbers got answers that leave the outcome open, since WhatsApp last took a message of anybody.
+
+    Codes 1 and 131000 come to one number in trouble, and to all while WhatsApp is.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: set[str] = set()
+
+    def end(self) -> None:
+        """WhatsApp took a message."""
+        self._numbers.clear()
+
+    def judged(self, error: InboxError, phone_number_id: str) -> InboxError:
+        """`error`, as `OfOneNumber` where it speaks against the number alone."""
+        if not isinstance(error, OutcomeUnknown) or error.graph_code is None:
+            return error
+        if len(self._numbers) < _NUMBERS_OF_AN_OUTAGE:
+            self._numbers.add(phone_number_id)
+        if len(self._numbers) == _NUMBERS_OF_AN_OUTAGE:
+            return error
+        return OfOneNumber(str(error), graph_code=error.graph_code)
 
 
 def of_send(status: int, headers: Mapping[str, str], body: bytes) -> InboxError:
@@ -36,13 +65,13 @@ def of_send(status: int, headers: Mapping[str, str], body: bytes) -> InboxError:
 def is_outage(error: Exception) -> bool | None:
     """True for what speaks against WhatsApp as a whole, and so moves the breaker; None for what WhatsApp never saw.
 
-    One account's bad token, a throttle or a refused message show that it lives.
+    One account's bad token, a throttle, an upgrade of one number or a refused message show that it lives.
     """
     if isinstance(error, TryLater):
         return error.scope == "service"
     if isinstance(error, AccountProblem | Refused):
         return False
-    is_tried = isinstance(error, NothingSent | OutcomeUnknown) and not isinstance(error, NotTried)
+    is_tried = isinstance(error, NothingSent | OutcomeUnknown) and not isinstance(error, NotTried | OfOneNumber)
     return True if is_tried else None
 
 

@@ -37,6 +37,7 @@ class CloudApiSender:
         self._api = api
         self._guard = guard
         self._version = version
+        self._doubts = errors.Doubts()
 
     async def send(
         self,
@@ -66,7 +67,9 @@ class CloudApiSender:
             except CallFailed as failed:
                 raise _failure(failed) from failed
             if not _is_success(reply.status):
-                raise errors.of_send(reply.status, reply.headers, reply.body)
+                error = errors.of_send(reply.status, reply.headers, reply.body)
+                raise self._doubts.judged(error, channel.phone_number_id)
+            self._doubts.end()
             return reply
 
         try:
