@@ -213,6 +213,23 @@ class TestCloudApiUploader(UploaderCases):
                 await uploader.upload(channel, a_file(JPEG))
         assert await uploader.upload(channel, a_file(JPEG))
 
+    async def test_a_number_in_trouble_keeps_no_files_of_others_back(self, uploader, side: EmulatedSide) -> None:
+        for _ in range(4):
+            await side.will("something went wrong")
+            with pytest.raises(NothingSent):
+                await uploader.upload(a_channel(side.phone_number_id), a_file(JPEG))
+        waba = await side.graph.call("POST", "/wabas", {"numbers": [{"phone": f"3319000002{n}"} for n in range(4)]})
+        numbers = [a_channel(number["id"]) for number in waba["numbers"]]
+        assert await uploader.upload(numbers[0], a_file(JPEG))
+        for channel in [*numbers, numbers[0]]:
+            await side.will("something went wrong")
+            with pytest.raises(NothingSent) as caught:
+                await uploader.upload(channel, a_file(JPEG))
+            assert caught.value.retry_after is None
+        with pytest.raises(NothingSent) as caught:  # they all fail: that is no trouble of one number
+            await uploader.upload(numbers[0], a_file(JPEG))
+        assert caught.value.retry_after is not None
+
     async def test_a_type_that_whatsapp_does_not_take_is_refused_for_good(self, uploader, side: EmulatedSide) -> None:
         with pytest.raises(Refused):
             await uploader.upload(a_channel(side.phone_number_id), a_file(b"PK", mime_type="application/zip"))

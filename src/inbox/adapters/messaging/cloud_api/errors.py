@@ -27,6 +27,10 @@ class OfOneNumber(OutcomeUnknown):
     """An answer that leaves the outcome open, and that other numbers do not get: it says nothing about WhatsApp."""
 
 
+class FileOfOneNumber(NothingSent):
+    """Likewise, in answer to a file: it may be given once more."""
+
+
 class Doubts:
     """Which numbers got answers that leave the outcome open, since WhatsApp last took a message of anybody.
 
@@ -63,7 +67,7 @@ def of_send(status: int, headers: Mapping[str, str], body: bytes) -> InboxError:
 
 
 def is_outage(error: Exception) -> bool | None:
-    """True for what speaks against WhatsApp as a whole, and so moves the breaker; None for what WhatsApp never saw.
+    """True for what speaks against WhatsApp as a whole, and so moves the breaker; None for what says nothing about it.
 
     One account's bad token, a throttle, an upgrade of one number or a refused message show that it lives.
     """
@@ -71,8 +75,9 @@ def is_outage(error: Exception) -> bool | None:
         return error.scope == "service"
     if isinstance(error, AccountProblem | Refused):
         return False
-    is_tried = isinstance(error, NothingSent | OutcomeUnknown) and not isinstance(error, NotTried | OfOneNumber)
-    return True if is_tried else None
+    if isinstance(error, NotTried | OfOneNumber | FileOfOneNumber):
+        return None
+    return True if isinstance(error, NothingSent | OutcomeUnknown) else None
 
 
 def _without_graph_error(status: int, retry_after: float | None) -> InboxError:

@@ -31,6 +31,7 @@ class CloudApiUploader:
         self._api = api
         self._guard = guard
         self._version = version
+        self._doubts = errors.Doubts()
 
     async def upload(self, channel: Channel, file: OutgoingFile) -> str:
         if not channel.is_usable:
@@ -55,14 +56,22 @@ class CloudApiUploader:
             )
         except CallFailed as failed:
             raise _failure(failed) from failed
+        if not 200 <= reply.status < 300:  # noqa: PLR2004 - the class of success, RFC 9110
+            error = errors.of_send(reply.status, reply.headers, reply.body)
+            raise _not_taken(self._doubts.judged(error, channel.phone_number_id))
+        self._doubts.end()
         return _media_id(reply)
 
 
+def _not_taken(error: InboxError) -> InboxError:
+    """What became of the file does not matter: WhatsApp may have it twice."""
+    if not isinstance(error, OutcomeUnknown):
+        return error
+    is_of_one = isinstance(error, errors.OfOneNumber)
+    return errors.FileOfOneNumber(str(error)) if is_of_one else NothingSent(str(error))
+
+
 def _media_id(reply: Reply) -> str:
-    if not 200 <= reply.status < 300:  # noqa: PLR2004 - the class of success, RFC 9110
-        error = errors.of_send(reply.status, reply.headers, reply.body)
-        # What became of it does not matter: WhatsApp may have the file twice.
-        raise NothingSent(str(error)) if isinstance(error, OutcomeUnknown) else error
     try:
         found = msgspec.json.decode(reply.body, type=UploadAnswer).id
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
