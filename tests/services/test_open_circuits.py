@@ -215,6 +215,22 @@ async def test_a_paused_account_is_not_waited_for(engine, database, make, accoun
         assert (await make().outcome(account.account_id, message, within=3600)).state == "queued"
 
 
+async def test_a_number_that_rests_is_not_waited_for_and_one_that_only_takes_turns_is(
+    engine, database, make, account, message
+) -> None:
+    for seconds, is_postponed in ((1.3, False), (3.9, True)):
+        await execute(
+            engine,
+            """insert into number_paces (account_id, free_at) values (:id, now() + make_interval(secs => :seconds))
+               on conflict (account_id) do update set free_at = excluded.free_at""",
+            seconds=seconds,
+            id=account.account_id,
+        )
+        assert (await database.queries.outcome(account.account_id, message)).is_postponed == is_postponed
+    async with asyncio.timeout(10):
+        assert (await make().outcome(account.account_id, message, within=3600)).state == "queued"
+
+
 async def test_another_conversation_is_none_of_its_business(engine, database, make, account, message) -> None:
     await deliver(make(Special(before=CircuitOpen("whatsapp", retry_after=20))), database)
     other = await a_queued_message(engine, account.account_id, await a_conversation(engine, account.account_id))

@@ -338,7 +338,8 @@ class BotProfileRow(msgspec.Struct, frozen=True, kw_only=True):
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a send so far. `state` is the inner state.
 
-    `is_postponed`: it waits in a lane that was given back and that nobody works on, so it may take a while.
+    `is_postponed`: it waits in a lane that was given back, or whose number rests, and that nobody works on, so it may
+    take a while.
     """
 
     id: UUID

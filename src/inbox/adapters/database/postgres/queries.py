@@ -114,12 +114,15 @@ select coalesce(c.account_id, m.account_id) as account_id, c.id as conversation_
 where m.id = :id and coalesce(coalesce(c.account_id, m.account_id) = any(:accounts), false) <> :everywhere
 """)
 
-# Messages without a row in the outbox were not sent from here, or by the existing system.
+# Messages without a row in the outbox were not sent from here, or by the existing system. The bucket of a number that
+# only takes turns is never two seconds ahead: such a number rests.
 _OUTCOME: Final = text("""
 select m.id,
        coalesce(o.state, case when m.status in ('sent', 'delivered', 'read', 'failed') then m.status
                               when m.status = 'pending' then 'queued' else 'sent' end) as state,
-       coalesce(o.state = 'queued' and l.retries > 0 and l.attempts = 0, false) as is_postponed,
+       coalesce(o.state = 'queued' and l.attempts = 0 and (l.retries > 0 or exists (
+         select from number_paces p where p.account_id = o.account_id and p.free_at > now() + interval '2 s'
+       )), false) as is_postponed,
        coalesce(o.wamid, m.wa_message_id) as wamid, m.error_code, m.error_message, o.reason
 from messages m left join outbox o on o.id = m.id and o.account_id = :account_id
 left join lanes l on l.kind = 'send' and l.key = o.conversation_id::text
