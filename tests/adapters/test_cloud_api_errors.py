@@ -158,11 +158,27 @@ def test_a_wait_that_is_no_number_of_seconds_is_none(header: str) -> None:
         ({"error_data": "A plain string."}, "A plain string."),
         ({"error_data": {}}, "(#1) What Meta says"),
         ({"message": None, "title": "A title"}, "A title"),
-        ({"message": None}, "WhatsApp refused the message."),
+        ({"message": None}, "whatsapp_rejected"),
     ],
 )
 def test_a_refusal_says_what_meta_says(members: dict[str, Any], words: str) -> None:
     assert str(answered(400, 100, **members)) == words
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"error_data": {"details": "The details."}}, "(#1) What Meta says: The details."),
+        ({"error_data": {"details": "Meta says"}}, "(#1) What Meta says"),
+        ({"message": None, "title": "A title", "details": "The details."}, "A title: The details."),
+        ({}, "(#1) What Meta says"),
+        ({"message": None, "error_data": {"details": "x" * 400}}, "x" * 300),
+    ],
+)
+def test_a_refusal_with_a_code_that_nobody_knows_says_its_title_and_its_details(
+    members: dict[str, Any], words: str
+) -> None:
+    assert str(answered(400, 777_777, **members)) == words
 
 
 def test_what_says_nothing_about_whatsapp_moves_no_breaker() -> None:

@@ -186,9 +186,8 @@ async def test_10_send(api, engine, account):
     assert differences(later.json(), {"status": "queued", "message_id": None, "id": uuid}) == []
     problem(await api.post("/messages/send", json={"content": "x"}), 400, "conversation_id_required")
     for content in ({}, {"content": ""}, {"content": " \n"}, {"content": "x" * 4097}):
-        problem(
-            await api.post("/messages/send", json={"conversation_id": str(found)} | content), 400, "invalid_payload"
-        )
+        answer = await api.post("/messages/send", json={"conversation_id": str(found)} | content)
+        problem(answer, 400, "invalid_payload", errors=[{"path": "body.content", "message": text}])
     problem(
         await api.post("/messages/send", json={"conversation_id": NOBODY, "content": "x"}),
         404,

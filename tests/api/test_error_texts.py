@@ -9,7 +9,7 @@ from builders import a_conversation, execute
 from inbox.domain.access import Permission
 from inbox.domain.explanations import Explanation, Language, Phrase
 from inbox.domain.failure_texts import WORDS
-from inbox.domain.graph_errors import GRAPH_ERRORS
+from inbox.domain.graph_errors import GRAPH_ERRORS, sentence
 from inbox.entrypoints.http.languages import preferred
 
 OPEN = datetime(2099, 1, 1, tzinfo=UTC)
@@ -74,6 +74,32 @@ async def test_the_code_of_whatsapp_says_more_than_the_word(engine, account, sen
     body = (answer := await send(conversation)).json()
     assert (answer.status_code, body["detail"]) == (status, detail)
     assert (body["message"], body["next_step"]) == (GRAPH_ERRORS[code].what.fr, next_step(GRAPH_ERRORS[code]).fr)
+
+
+async def test_a_code_that_nobody_knows_is_answered_with_the_words_that_the_message_shows(
+    client, sender, engine, account, send
+):
+    conversation = await a_conversation(engine, account, window_expires_at=OPEN)
+    assert (await send(conversation, prefer="respond-async")).status_code == 202
+    await execute(engine, "update outbox set state = 'failed', reason = 'whatsapp_rejected'")
+    await execute(
+        engine,
+        "update messages set status = 'failed', error_code = 777777, error_message = :said",
+        said=sentence(777_777, "Odd: Very odd"),
+    )
+    body = (await send(conversation)).json()
+    (shown,) = (await client.get(f"/messages/{conversation}", headers=sender)).json()
+    assert body["message"] == "WhatsApp refuse ce message. (Odd: Very odd)"
+    assert body["next_step"] in shown["error_message"]
+    assert shown["error_message"].endswith("(Odd: Very odd)")
+
+
+async def test_a_text_that_is_too_long_is_named_as_the_fault(client, sender, engine, account):
+    conversation = await a_conversation(engine, account, window_expires_at=OPEN)
+    for content in ("x" * 4097, " ", None):
+        body = {"conversation_id": str(conversation), "content": content}
+        answer = (await client.post("/messages/send", json=body, headers=sender)).json()
+        assert (answer["detail"], answer["errors"][0]["path"]) == ("invalid_payload", "body.content")
 
 
 async def test_what_only_programs_see_has_no_text(client, sender):

@@ -1,14 +1,18 @@
 """Templates over HTTP: for an account, and by conversation as a later front end asks for them."""
 
+from functools import partial
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
 from api.conftest import a_caller
 from builders import a_conversation, an_account, execute
 from inbox.adapters.messaging.fake_templates import FakeTemplateSource
 from inbox.domain.access import Permission
-from inbox.domain.upstream_errors import WhatsAppTimeout
+from inbox.domain.errors import Invalid
+from inbox.domain.failure_texts import WORDS
+from inbox.domain.upstream_errors import WhatsAppError, WhatsAppTimeout, WhatsAppUnavailable
 from template_builders import WABA, a_sync, a_template, with_waba
 
 BODY = {"type": "BODY", "text": "Bonjour {{1}}, votre vélo est prêt.", "example": {"body_text": [["Léa"]]}}
@@ -114,6 +118,78 @@ async def test_what_is_taken_and_what_cannot_be_asked_has_its_code(client, engin
     assert codes(answer) == (400, "whatsapp_not_configured")
 
 
+@pytest.mark.parametrize(("language", "place"), [("fr", 0), ("en", 1)])
+@pytest.mark.parametrize(
+    ("error", "graph_code", "status", "what", "following"),
+    [
+        (
+            WhatsAppError,
+            190,
+            502,
+            (
+                "Le jeton d'accès WhatsApp du compte n'est plus valide.",
+                "The account's access token of WhatsApp is no longer valid.",
+            ),
+            (
+                "Un administrateur doit enregistrer un nouveau jeton d'accès.",
+                "An administrator has to store a new access token.",
+            ),
+        ),
+        (
+            WhatsAppUnavailable,
+            80007,
+            503,
+            (
+                "Le compte WhatsApp Business appelle WhatsApp trop souvent.",
+                "The WhatsApp Business account calls WhatsApp too often.",
+            ),
+            ("Réessayez plus tard.", "Try again later."),
+        ),
+        (
+            partial(Invalid, "body.components", "WhatsApp does not take this body"),
+            2388072,
+            422,
+            ("Le corps du modèle n'est pas valable.", "The body of the template is not valid."),
+            ("Modifiez le modèle et soumettez-le de nouveau.", "Change the template and submit it again."),
+        ),
+    ],
+)
+async def test_a_refusal_of_whatsapp_is_explained_by_its_code_in_the_readers_language(
+    client, ana, path, source, error, graph_code, status, what, following, language, place
+):
+    refused = error()
+    refused.graph_code = graph_code
+    refused.words = "Two variables of order 33612345678 stand side by side."
+    source.fail_next(refused)
+    answer = await client.post(path, json=DRAFT, headers={**ana, "accept-language": language})
+    body = answer.json()
+    assert (answer.status_code, answer.headers["content-language"]) == (status, language)
+    assert body["message"] == f"{what[place]} (Two variables of order ***5678 stand side by side.)"
+    assert body["next_step"] == following[place]
+
+
+async def test_the_log_names_whatsapps_code_and_nothing_that_it_wrote(client, ana, path, source):
+    refused = WhatsAppError("WhatsApp answered 401 with code 190.")
+    refused.graph_code, refused.words = 190, "CANARY"
+    source.fail_next(refused)
+    with capture_logs() as lines:
+        await client.post(f"{path}/sync", headers=ana)
+    (line,) = [line for line in lines if line["event"] == "request_failed"]
+    assert (line["code"], line["graph_code"]) == ("whatsapp_api_error", 190)
+    assert "CANARY" not in str(lines)
+
+
+async def test_a_refusal_that_is_known_here_says_what_to_do(client, ana, path, source):
+    source.put(WABA, "velo_pret")
+    for answer, word in (
+        (await client.post(path, json=DRAFT, headers=ana), "template_exists"),
+        (await client.get(f"{path}/{UUID(int=7)}", headers=ana), "template_not_found"),
+    ):
+        body = answer.json()
+        assert body["detail"] == word
+        assert f"{body['message']} {body['next_step']}" == WORDS[word].sentence()
+
+
 async def test_only_an_upload_of_the_account_becomes_a_sample(client, ana, path):
     answer = await client.post(f"{path}/samples", json={"upload_id": str(UUID(int=7))}, headers=ana)
     assert answer.json()["errors"] == [{"path": "body.upload_id", "message": "an upload of this account"}]
@@ -172,6 +248,7 @@ async def test_a_template_that_cannot_be_sent_is_refused_with_the_reason_whichev
     client, engine, ana, channel, conversation, status, code
 ):
     await a_template(engine, channel, status=status)
+    await execute(engine, "update message_templates set reason = 'LOW_QUALITY', details = 'Paused for 3 hours.'")
     short = await client.post(
         f"/messages/send-template/{conversation}", json={"template_name": "velo_pret"}, headers=ana
     )
@@ -180,6 +257,8 @@ async def test_a_template_that_cannot_be_sent_is_refused_with_the_reason_whichev
         "/messages/send", json={"conversation_id": str(conversation), "content": content}, headers=ana
     )
     assert codes(short) == codes(whole) == (409, code)
+    said = f"{WORDS[code].what.fr} (LOW_QUALITY: Paused for 3 hours.)"
+    assert short.json()["message"] == whole.json()["message"] == said
     assert (await client.get(f"/messages/{conversation}", headers=ana)).json() == []
 
 

@@ -18,6 +18,7 @@ from inbox.adapters.messaging.fake import FakeSender
 from inbox.adapters.messaging.fake_media import FakeMediaSource
 from inbox.adapters.messaging.fake_uploads import FakeUploader
 from inbox.domain.access import Permission
+from inbox.domain.failure_cases import CASES
 from inbox.domain.outgoing_files import Document, Image
 from inbox.emulators.serving import serve
 from inbox.entrypoints.http.uploads import pieces_of
@@ -209,6 +210,62 @@ async def test_what_whatsapp_would_refuse_is_refused_here_with_what_it_takes(eng
     assert error["path"] == "body.file"
     assert words in error["message"]
     assert await execute(engine, "select 1 from uploads") == []
+
+
+FRENCH = {"accept-language": "fr"}
+ENGLISH = {"accept-language": "en"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "message", "next_step"),
+    [
+        (
+            FRENCH,
+            "Une note vocale doit être en OGG avec Opus, sur un seul canal. (audio/mpeg)",
+            "Envoyez ce son comme fichier audio, ou convertissez-le en OGG avec Opus.",
+        ),
+        (
+            ENGLISH,
+            "A voice note has to be OGG with Opus, in one channel. (audio/mpeg)",
+            "Send this sound as an audio file, or convert it to OGG with Opus.",
+        ),
+    ],
+)
+async def test_a_refused_file_says_in_the_readers_language_what_is_wanted(http, upload, asked, message, next_step):
+    http.headers.update(asked)
+    answer = await upload(MP3, "voice", claim="audio/mpeg")
+    assert (answer.json()["message"], answer.json()["next_step"]) == (message, next_step)
+    assert answer.headers["content-language"] == asked["accept-language"]
+
+
+async def test_a_file_that_is_too_large_is_told_the_limit_of_its_kind(http, sender, account, upload):
+    announced = await upload(PNG + bytes(6 * MB))
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b'--x\r\ncontent-disposition: form-data; name="file"; filename="a.png"\r\n\r\n' + PNG
+        for _ in range(6):
+            yield bytes(MB)
+
+    streamed = await http.post(
+        "/media/uploads",
+        params={"account_id": str(account), "kind": "image"},
+        content=slowly(),
+        headers={**sender, "content-type": "multipart/form-data; boundary=x"},
+    )
+    for answer in (announced, streamed):
+        assert (answer.status_code, answer.json()["message"]) == (413, "Une image ne peut pas dépasser 5 Mo.")
+        assert answer.json()["next_step"].startswith("Réduisez")
+
+
+async def test_what_is_no_form_or_holds_no_file_says_what_to_do(http, sender, account):
+    where = {"account_id": str(account), "kind": "image"}
+    bare = await http.post("/media/uploads", params=where, content=PNG, headers=sender)
+    assert (bare.status_code, "formulaire" in bare.json()["next_step"]) == (415, True)
+    form = {**sender, "content-type": "multipart/form-data; boundary=x"}
+    other = await http.post("/media/uploads", params=where, files={"other": ("a.png", PNG)}, headers=sender)
+    assert (other.status_code, other.json()["message"]) == (422, CASES["file_missing"].what.fr)
+    broken = await http.post("/media/uploads", params=where, content=b"--y", headers=form)
+    assert (broken.status_code, broken.json()["message"]) == (422, CASES["file_cut_off"].what.fr)
 
 
 async def test_too_large_a_file_is_413_before_it_is_read_and_while_it_is_read(http, sender, account, upload):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from inbox.domain.explanations import Explanation, Language
+from inbox.domain.failure_cases import CASES
 from inbox.domain.failure_texts import WORDS
 from inbox.domain.graph_errors import FAMILIES, GRAPH_ERRORS
 
@@ -28,7 +29,7 @@ def _families() -> Iterator[str]:
 
 
 def _words() -> Iterator[str]:
-    for word, said in WORDS.items():
+    for word, said in [*WORDS.items(), *CASES.items()]:
         yield f"| `{word}` | {_said(said)} |"
 
 

@@ -5,8 +5,8 @@ from inbox.domain.errors import InboxError
 from inbox.domain.failure_texts import WORDS
 from inbox.domain.outbound import State, Step
 
-STATES = {"overtaken", "paused"}
-"""Words that are neither a code nor a state: why the bot's message was given up, why messages wait."""
+STATES = {"overtaken", "paused", "unsupported_media_type"}
+"""Words that are neither a code nor a state: why the bot's message was given up, why messages wait, the framework's."""
 
 
 def codes(error: type[InboxError]) -> set[str]:

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from inbox.domain.errors import InboxError, Invalid
-from inbox.domain.template_errors import TemplateExists, TemplateLimit, TemplateNotEditable
+from inbox.domain.template_errors import TemplateExists, TemplateLimit, TemplateNotEditable, TemplateNotFound
 from inbox.domain.upstream_errors import WhatsAppError, WhatsAppUnavailable
 
 from .template_side import AT, WiredTemplates, a_channel, a_draft, every
@@ -133,24 +133,51 @@ async def test_a_list_that_cannot_be_read_is_an_error(peer, document):
         (2388999, WhatsAppError),
     ],
 )
-async def test_each_rule_of_whatsapp_has_its_word_and_nothing_of_what_it_wrote_is_told(
+async def test_each_rule_of_whatsapp_has_its_word_and_what_it_wrote_for_people_stays_out_of_logs(
     peer, subcode: int, error: type[InboxError]
 ):
-    words = {"error_user_title": "CANARY", "error_user_msg": "CANARY order_update"}
+    words = {"error_user_title": "CANARY", "error_user_msg": "CANARY order_update of +33612345678"}
     envelope = {"error": {"message": "CANARY", "code": 100, "error_subcode": subcode, "fbtrace_id": "A", **words}}
     _, wired = await peer(answering(400, envelope))
     with pytest.raises(error) as caught:
         await wired.source.create(CHANNEL, a_draft())
     assert type(caught.value) is error
     assert "CANARY" not in str(caught.value)
-    assert not hasattr(caught.value, "graph_code")  # Meta's codes are explained in the words of sends
+    assert caught.value.graph_code == (100 if subcode == 2388999 else subcode)
+    assert caught.value.words == "CANARY order_update of ***5678"
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"code": 190, "message": "Error validating access token"}, ""),
+        ({"code": 190, "error_user_msg": ["odd"]}, ""),
+        ({"code": 132007, "error_user_msg": "Not allowed."}, "Not allowed."),
+        ({"code": 100, "error_subcode": 2388072, "message": "Body is odd"}, "Body is odd"),
+        ({"code": 777, "message": "Odd", "error_data": {"details": "Very odd"}}, "Odd: Very odd"),
+        ({"code": 777, "message": "x" * 5000}, "x" * 300),
+    ],
+)
+async def test_what_whatsapp_wrote_is_kept_for_people_where_the_table_says_too_little(peer, members, words):
+    _, wired = await peer(answering(400, {"error": members}))
+    with pytest.raises(InboxError) as caught:
+        await wired.source.create(CHANNEL, a_draft())
+    assert (caught.value.words, caught.value.graph_code) == (words, members.get("error_subcode", members["code"]))
+
+
+@pytest.mark.parametrize("subcode", [33, 2593002])
+async def test_a_template_that_is_not_there_is_not_explained_as_a_number_that_is_not_there(peer, subcode):
+    _, wired = await peer(answering(400, {"error": {"message": "x", "code": 100, "error_subcode": subcode}}))
+    with pytest.raises(TemplateNotFound) as caught:
+        await wired.source.delete(CHANNEL, "order_update", "900880000000001")
+    assert caught.value.graph_code is None
 
 
 async def test_a_throttle_names_its_time(peer):
     _, wired = await peer(answering(400, {"error": {"message": "x", "code": 80007}}))
     with pytest.raises(WhatsAppUnavailable) as caught:
         await wired.source.page(CHANNEL, at=AT)
-    assert caught.value.retry_after == 30
+    assert (caught.value.retry_after, caught.value.graph_code) == (30, 80007)
 
 
 def uploading(*, handle: str = "4::x", breaks: int = 0, kept: int = 0, session: str = SESSION) -> Answer:

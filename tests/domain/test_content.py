@@ -34,7 +34,7 @@ from inbox.domain.content import (
     preview,
     rank,
 )
-from inbox.domain.errors import InvalidPayload
+from inbox.domain.sending_errors import InvalidPayload
 
 PIN = Location(latitude=-33.8688, longitude=151.2093)
 PLACEHOLDER = Other(kind="media_placeholder", text="[media_placeholder]")

@@ -3,11 +3,12 @@
 import pytest
 
 from inbox.domain.explanations import Language
+from inbox.domain.failure_cases import CASES
 from inbox.domain.failure_texts import WORDS, explain, logged
 from inbox.domain.graph_error_rows import GraphError, Verdict, by_code, refused
-from inbox.domain.graph_errors import FAMILIES, GRAPH_ERRORS, OPEN_ENDED, WINDOW_CODES, find, judge, sentence
+from inbox.domain.graph_errors import FAMILIES, GRAPH_ERRORS, OPEN_ENDED, WINDOW_CODES, find, judge, sentence, words_in
 
-EXPLANATIONS = [*GRAPH_ERRORS.values(), *WORDS.values()]
+EXPLANATIONS = [*GRAPH_ERRORS.values(), *WORDS.values(), *CASES.values()]
 
 
 @pytest.mark.parametrize("language", Language)
@@ -98,8 +99,46 @@ def test_the_words_of_whatsapp_follow_only_where_they_say_more():
     assert 131009 in OPEN_ENDED
     assert sentence(131009, "Button title too long").endswith(" (Button title too long)")
     assert sentence(131026, "Unable to deliver") == GRAPH_ERRORS[131026].sentence()
-    assert sentence(777_777, "Odd") == sentence(None, "Odd") == "Odd"
-    assert len(sentence(777_777, "x" * 5_000)) == 300
+
+
+@pytest.mark.parametrize("code", [777_777, None])
+def test_of_a_code_without_a_row_a_general_sentence_is_said_and_the_words_of_whatsapp(code):
+    general = WORDS["whatsapp_rejected"].sentence()
+    assert sentence(code, "Odd") == f"{general} (Odd)"
+    assert sentence(code, "") == general
+    assert sentence(code, "x" * 5_000) == f"{general} ({'x' * 300})"
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "found"), [(777_777, "Odd (1)", "Odd (1)"), (131009, "b", "b"), (131026, "c", "")]
+)
+def test_the_words_of_whatsapp_are_found_again_in_what_is_shown(code, said, found):
+    assert words_in(code, sentence(code, said)) == found
+    assert words_in(code, "A title of before (x)") == words_in(code, "") == ""
+
+
+def test_the_next_step_is_about_a_message_only_where_there_is_one():
+    def next_of(word, code):
+        said = explain(word, code)
+        assert said is not None
+        assert said.next is not None
+        return said.next.en
+
+    assert next_of("whatsapp_rejected", 100) == "Correct the message and send it again."
+    assert next_of("whatsapp_api_error", 100) == "Correct the request, then make it again."
+    assert next_of("whatsapp_unavailable", 80007) == "Try again later."
+    assert next_of("whatsapp_api_error", 190) == next_of("whatsapp_account_problem", 190)
+
+
+def test_any_code_about_rights_says_that_rights_are_missing():
+    assert explain("whatsapp_api_error", 299) == explain("whatsapp_api_error", 200)
+    assert explain("whatsapp_api_error", 300) is WORDS["whatsapp_api_error"]
+
+
+def test_a_case_says_more_than_the_word():
+    assert explain("validation_error", None, "file_empty") is CASES["file_empty"]
+    assert explain("validation_error", None, None) is None
+    assert explain("payload_too_large", None, "image_too_large") is CASES["image_too_large"]
 
 
 def test_the_code_of_whatsapp_says_more_than_the_word():

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from inbox.domain.failure_cases import CASES
 from inbox.domain.outgoing_template import BodyComponent, ButtonComponent, Component, HeaderComponent, TextParameter
 from inbox.domain.template_errors import (
     TemplateDisabled,
@@ -122,6 +123,33 @@ def test_what_whatsapp_would_refuse_is_refused_with_the_reason(status, error):
         known = msgspec.structs.replace(NOTHING, status=status)
         found = refusal(Standing(is_listed=is_listed, template=known))
         assert (found and type(found)) is error
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "details", "case", "words"),
+    [
+        (
+            "REJECTED",
+            "INVALID_FORMAT",
+            "Parameters are next to each other.",
+            None,
+            "INVALID_FORMAT: Parameters are next to each other.",
+        ),
+        ("PAUSED", None, "Paused for 3 hours.", None, "Paused for 3 hours."),
+        ("DISABLED", "ABUSIVE_CONTENT", None, None, "ABUSIVE_CONTENT"),
+        ("LIMIT_EXCEEDED", None, None, "template_over_limit", ""),
+        ("ARCHIVED", None, None, "template_archived", ""),
+        ("PENDING_DELETION", None, None, "template_being_deleted", ""),
+    ],
+)
+def test_a_refusal_says_why_whatsapp_does_not_send_the_template_and_in_which_state_it_is(
+    status, reason, details, case, words
+):
+    known = msgspec.structs.replace(NOTHING, status=status, reason=reason, details=details)
+    error = refusal(Standing(is_listed=True, template=known))
+    assert error is not None
+    assert (error.case, error.words) == (case, words)
+    assert case is None or case in CASES
 
 
 def test_a_template_that_is_not_known_is_refused_only_if_the_list_was_read():

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from inbox.domain.errors import Invalid, PayloadTooLarge
+from inbox.domain.failure_cases import CASES
 from inbox.domain.outgoing import Sendable, uploads
 from inbox.domain.uploads import (
     MOST_BYTES,
@@ -94,6 +95,36 @@ def test_opus_with_two_channels_is_refused(kind):
     assert "mono" in why_not(kind, "audio/ogg", opus(channels=2))
 
 
+@pytest.mark.parametrize(
+    ("kind", "found", "head", "case", "words"),
+    [
+        *((kind, "image/gif", b"GIF89a", f"file_no_{kind}", "image/gif") for kind in UploadKind),
+        ("voice", "audio/ogg", VORBIS, "file_no_voice", "audio/ogg"),
+        ("document", "audio/ogg", VORBIS, "file_no_audio", "audio/ogg"),
+        ("voice", "audio/ogg", opus(channels=2), "file_not_mono", ""),
+        ("sticker", "image/webp", sticker(width=100), "file_no_sticker", ""),
+        ("document", "text/plain", b"", "file_empty", ""),
+    ],
+)
+def test_what_is_refused_has_a_text_for_people(kind, found, head, case, words):
+    with pytest.raises(Invalid) as caught:
+        judged(kind, found, head)
+    assert (caught.value.case, caught.value.words) == (case, words)
+    assert case in CASES
+
+
+def test_the_texts_name_the_limits():
+    assert {kind.value: CASES[f"{kind}_too_large"].what.en for kind in UploadKind} == {
+        "image": "A picture has at most 5 MB.",
+        "video": "A video has at most 16 MB.",
+        "audio": "An audio file has at most 16 MB.",
+        "voice": "A voice note has at most 16 MB.",
+        "document": "A document has at most 100 MB.",
+        "sticker": "A sticker that does not move has at most 100 KB, one that moves 500 KB.",
+    }
+    assert CASES["image_too_large"].what.fr == "Une image ne peut pas dépasser 5 Mo."
+
+
 @pytest.mark.parametrize("kind", list(UploadKind))
 def test_a_file_of_as_many_bytes_as_allowed_passes_and_one_more_does_not(kind):
     found, head = {
@@ -111,8 +142,9 @@ def test_a_file_of_as_many_bytes_as_allowed_passes_and_one_more_does_not(kind):
 
 def test_a_picture_that_is_sent_as_a_document_is_held_to_the_limit_of_pictures():
     assert judged("document", "image/png", PNG, 5 * MB) == "image/png"
-    with pytest.raises(PayloadTooLarge):
+    with pytest.raises(PayloadTooLarge) as caught:
         judged("document", "image/png", PNG, 5 * MB + 1)
+    assert caught.value.case == "image_too_large"
 
 
 def test_nothing_is_no_file():

@@ -10,6 +10,7 @@ from builders import NOON, a_message, a_queued_message, a_status, an_account, ex
 from event_builders import the_log
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
 from inbox.domain.accounts import Channel
+from inbox.domain.graph_error_messages import REJECTED
 from inbox.domain.ids import ConversationId
 from inbox.domain.messages import FAILURES
 from inbox.domain.outbound import State
@@ -111,13 +112,30 @@ async def test_where_only_whatsapp_knows_the_fault_its_words_follow_without_numb
     assert "33612345678" not in said
 
 
-async def test_another_failure_is_shown_in_the_words_of_whatsapp(
-    database: PostgresDatabase, engine: AsyncEngine, account: Channel, conversation: ConversationId
+@pytest.mark.parametrize(
+    ("title", "details", "said"),
+    [
+        ("Odd", None, " (Odd)"),
+        ("Odd", "Odd", " (Odd)"),
+        ("Odd", "Very", " (Odd: Very)"),
+        (None, "Very", " (Very)"),
+        ("Odd", "x" * 400, f" (Odd: {'x' * 295})"),
+    ],
+)
+async def test_another_failure_is_shown_in_a_general_sentence_and_the_words_of_whatsapp(
+    database: PostgresDatabase,
+    engine: AsyncEngine,
+    account: Channel,
+    conversation: ConversationId,
+    title: str | None,
+    details: str | None,
+    said: str,
 ) -> None:
     message = await a_message(engine, account.account_id, conversation, wamid="wamid.A")
-    await hear(database, a_status(account.phone_number_id, "wamid.A", "failed", error_code=7, error_title="Odd"))
+    failed = a_status(account.phone_number_id, "wamid.A", "failed", error_code=7, error_title=title)
+    await hear(database, msgspec.structs.replace(failed, error_details=details))
     row = await message_row(engine, message)
-    assert (row["error_code"], row["error_message"]) == (7, "Odd")
+    assert (row["error_code"], row["error_message"]) == (7, f"{REJECTED.sentence()}{said}")
 
 
 async def test_a_proof_of_delivery_takes_the_error_away(

@@ -9,6 +9,7 @@ from inbox.adapters.database.failpoints import Failpoints
 from inbox.adapters.database.faulty import FaultyDatabase
 from inbox.domain.contacts import Address
 from inbox.domain.errors import CircuitOpen
+from inbox.domain.graph_errors import sentence
 from inbox.domain.messages import FAILURES, Author
 from inbox.domain.outbound import OpId, State
 from inbox.domain.upstream_errors import AccountProblem, NothingSent, OutcomeUnknown, Refused, TryLater
@@ -110,7 +111,7 @@ async def test_a_busy_service_or_pair_slows_no_number_down(engine, database, mak
         (131026, FAILURES[131026]),
         (131047, FAILURES[131047]),
         (132000, f"{FAILURES[132000]} (Template is odd)"),
-        (777_777, "Template is odd"),
+        (777_777, f"{sentence(777_777, '')} (Template is odd)"),
     ],
 )
 async def test_what_whatsapp_refuses_is_failed_with_a_readable_reason(
@@ -122,6 +123,12 @@ async def test_what_whatsapp_refuses_is_failed_with_a_readable_reason(
     assert (row.state, row.status, row.reason) == ("failed", "failed", "whatsapp_rejected")
     assert (row.error_code, row.error_message) == (code, said)
     assert await is_done(database, WorkKind.SEND)
+
+
+async def test_a_refusal_without_words_shows_no_word_of_machines(engine, database, make, sender, message) -> None:
+    sender.fail_next(Refused(graph_code=777_777))
+    assert await deliver(make(), database) is State.FAILED
+    assert (await row_of(engine, message)).error_message == sentence(777_777, "")
 
 
 async def test_a_problem_of_the_account_pauses_it_and_fails_nothing(

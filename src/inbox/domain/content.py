@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
-from inbox.domain.errors import InvalidPayload
+from inbox.domain.sending_errors import InvalidPayload
 
 MAX_TEXT: Final = 4096
 """Characters of `text.body` (Meta, messages reference)."""
@@ -288,5 +288,5 @@ def is_readable(content: Content) -> bool:
 def checked_text(body: str) -> Text:
     """A text that WhatsApp will take. Raises `InvalidPayload`."""
     if not body.strip() or len(body) > MAX_TEXT or "\x00" in body:
-        raise InvalidPayload
+        raise InvalidPayload("body.content", f"1 to {MAX_TEXT} characters, not all of them blank")
     return Text(body=body)

@@ -35,6 +35,12 @@ class InboxError(Exception):
     kind: ClassVar[Kind]
     code: ClassVar[str]
     message: ClassVar[str] = ""
+    graph_code: int | None = None
+    """WhatsApp's code, if it says more than `code`."""
+    case: str | None = None
+    """A key of `failure_cases`, if this case of `code` has a text of its own."""
+    words: str = ""
+    """What follows that text in parentheses: what WhatsApp says, what a file is. It may quote the request."""
 
     def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
         """`retry_after` is in seconds, when the one who failed named a time."""
@@ -53,9 +59,10 @@ class Invalid(InboxError):
     kind = Kind.MALFORMED
     code = "validation_error"
 
-    def __init__(self, path: str, message: str) -> None:
+    def __init__(self, path: str, message: str, *, case: str | None = None) -> None:
         """`path` names the value, like `body.custom_fields[0].label`."""
         super().__init__(f"{path}: {message}")
+        self.case = case
         self.errors = [{"path": path, "message": message}]
 
 
@@ -225,16 +232,6 @@ class Undecodable(InboxError):
 # --- sending ----------------------------------------------------------------------------------------------------------
 
 
-class ConversationIdRequired(InboxError):
-    kind = Kind.REFUSED
-    code = "conversation_id_required"
-
-
-class InvalidPayload(InboxError):
-    kind = Kind.REFUSED
-    code = "invalid_payload"
-
-
 class IdempotencyKeyReused(InboxError):
     kind = Kind.MALFORMED
     code = "idempotency_key_reused"
@@ -251,7 +248,7 @@ class WindowClosed(InboxError):
 
     kind = Kind.CONFLICT
     code = "window_closed"
-    graph_code: ClassVar[int] = 131047
+    graph_code: int = 131047
     message = "The customer has not written for 24 hours. Only an approved template can be sent now."
 
 

@@ -52,6 +52,10 @@ CORRECT_MESSAGE: Final = Phrase(
     "Corrigez le message et envoyez-le de nouveau.",
     "Correct the message and send it again.",
 )
+CORRECT_REQUEST: Final = Phrase(
+    "Corrigez la demande, puis refaites-la.",
+    "Correct the request, then make it again.",
+)
 CORRECT_FILE: Final = Phrase(
     "Vérifiez le format et la taille du fichier, puis envoyez-le de nouveau.",
     "Check the format and the size of the file, then send it again.",
@@ -65,6 +69,7 @@ REWRITE_TEMPLATE: Final = Phrase(
     "Modifiez le modèle et soumettez-le de nouveau.",
     "Change the template and submit it again.",
 )
+TRY_LATER: Final = Phrase("Réessayez plus tard.", "Try again later.")
 SEND_LATER: Final = Phrase("Renvoyez-le plus tard.", "Send it again later.")
 ASK_FIRST: Final = Phrase(
     "Il a pu arriver : vérifiez auprès du client avant de le renvoyer, ou abandonnez-le.",

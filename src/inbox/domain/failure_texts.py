@@ -7,20 +7,25 @@ for `docs/errors.md`.
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from inbox.domain import graph_errors
 from inbox.domain.explanations import (
     ASK_FIRST,
     CORRECT_MESSAGE,
+    CORRECT_REQUEST,
+    CORRECT_TEMPLATE,
     DECIDE,
     OTHER_TEMPLATE,
+    SEND_LATER,
     SERVICE_REPEATS,
+    TRY_LATER,
     Explanation,
     Language,
     Phrase,
 )
-from inbox.domain.graph_error_messages import WINDOW_CLOSED
-
-_TRY_LATER: Final = Phrase("Réessayez plus tard.", "Try again later.")
+from inbox.domain.failure_cases import CASES
+from inbox.domain.graph_error_messages import REJECTED, WINDOW_CLOSED
 
 EXPIRED: Final = Explanation(
     what=Phrase(
@@ -78,17 +83,15 @@ WORDS: Final[Mapping[str, Explanation]] = {
     "paused": PAUSED,
     "whatsapp_account_problem": PAUSED,
     "whatsapp_not_configured": NOT_CONFIGURED,
-    "whatsapp_rejected": Explanation(
-        what=Phrase("WhatsApp refuse ce message.", "WhatsApp refuses this message."), next=CORRECT_MESSAGE
-    ),
+    "whatsapp_rejected": REJECTED,
     "whatsapp_api_error": Explanation(
-        what=Phrase("WhatsApp a répondu par une erreur.", "WhatsApp answered with an error."), next=_TRY_LATER
+        what=Phrase("WhatsApp a répondu par une erreur.", "WhatsApp answered with an error."), next=TRY_LATER
     ),
     "whatsapp_unavailable": Explanation(
-        what=Phrase("WhatsApp n'est pas disponible.", "WhatsApp is not available."), next=_TRY_LATER
+        what=Phrase("WhatsApp n'est pas disponible.", "WhatsApp is not available."), next=TRY_LATER
     ),
     "whatsapp_timeout": Explanation(
-        what=Phrase("WhatsApp n'a pas répondu à temps.", "WhatsApp did not answer in time."), next=_TRY_LATER
+        what=Phrase("WhatsApp n'a pas répondu à temps.", "WhatsApp did not answer in time."), next=TRY_LATER
     ),
     "circuit_open": Explanation(
         what=Phrase("Le service attend que l'autre côté réponde.", "The service waits until the other side answers."),
@@ -162,6 +165,32 @@ WORDS: Final[Mapping[str, Explanation]] = {
             "If it is new, read the list of templates again; else choose another one.",
         ),
     ),
+    "template_not_found": Explanation(
+        what=Phrase(
+            "Ce modèle n'existe pas, ou le jeton n'a pas accès à son compte WhatsApp Business.",
+            "There is no such template, or the token has no access to its WhatsApp Business account.",
+        ),
+        next=Phrase(
+            "Relisez la liste des modèles ; si cela échoue, un administrateur doit vérifier les réglages du compte.",
+            "Read the list of templates again; if that fails, an administrator has to check the account's settings.",
+        ),
+    ),
+    "template_exists": graph_errors.GRAPH_ERRORS[2388024],
+    "template_limit": graph_errors.GRAPH_ERRORS[2388019],
+    "template_not_editable": graph_errors.GRAPH_ERRORS[2388039],
+    "payload_too_large": Explanation(
+        what=Phrase("Ce qui a été envoyé est trop volumineux.", "What was sent is too large."),
+        next=Phrase("Réduisez-le, puis recommencez.", "Make it smaller, then try again."),
+    ),
+    "unsupported_media_type": Explanation(
+        what=Phrase(
+            "Le service ne prend pas ce format de demande.", "The service does not take this format of request."
+        ),
+        next=Phrase(
+            "Envoyez un fichier dans un formulaire (multipart/form-data), toute autre demande en JSON.",
+            "Send a file in a form (multipart/form-data), any other request as JSON.",
+        ),
+    ),
     "reaction_not_possible": Explanation(
         what=Phrase(
             "On ne peut réagir qu'aux messages des 30 derniers jours.",
@@ -185,11 +214,30 @@ WORDS: Final[Mapping[str, Explanation]] = {
     ),
 }
 """By machine word: codes of errors, states of a message and reasons why it was not sent."""
+_ABOUT_MESSAGES: Final = frozenset(
+    {"whatsapp_rejected", "window_closed", "whatsapp_account_problem", "whatsapp_timeout"}
+)
+"""Words that come with the code of a send. Others come from calls that send nothing."""
+_WITHOUT_MESSAGE: Final[Mapping[Phrase | None, Phrase]] = {
+    CORRECT_MESSAGE: CORRECT_REQUEST,
+    CORRECT_TEMPLATE: CORRECT_REQUEST,
+    SEND_LATER: TRY_LATER,
+}
+"""The next step where there is no message to correct or to send."""
+_RIGHTS: Final = range(200, 300)
 
 
-def explain(word: str, graph_code: int | None = None) -> Explanation | None:
-    """The explanation of Meta's code, if there is one, else that of the word; None for words that only programs see."""
-    return graph_errors.find(graph_code) or WORDS.get(word)
+def explain(word: str, graph_code: int | None = None, case: str | None = None) -> Explanation | None:
+    """The explanation of the case or of Meta's code, if there is one, else that of the word.
+
+    None for words that only programs see.
+    """
+    row = graph_errors.find(graph_code)
+    if row is None and graph_code in _RIGHTS:
+        row = graph_errors.GRAPH_ERRORS[_RIGHTS.start]
+    if row is not None and word not in _ABOUT_MESSAGES:
+        row = msgspec.structs.replace(row, next=_WITHOUT_MESSAGE.get(row.next, row.next))
+    return CASES.get(case or "") or row or WORDS.get(word)
 
 
 def logged(word: str, graph_code: int | None = None) -> str:

@@ -40,6 +40,18 @@ _REPAIR_FLOW: Final = Phrase(
     "Un administrateur doit consulter l'état du formulaire dans WhatsApp Manager.",
     "An administrator has to look at the state of the flow in WhatsApp Manager.",
 )
+_OTHER_NAME: Final = Phrase(
+    "Choisissez un autre nom ou une autre langue, ou modifiez le modèle existant.",
+    "Choose another name or another language, or change the template that is there.",
+)
+_EDIT_LATER: Final = Phrase(
+    "Attendez la fin de l'examen, ou 24 heures après la dernière modification ; sinon, créez un autre modèle.",
+    "Wait until WhatsApp has looked at it, or 24 hours after the last change; else create another template.",
+)
+_OTHER_CONTENT: Final = Phrase(
+    "Modifiez le modèle, ou choisissez-en un autre qui est approuvé.",
+    "Change the template, or choose another one that is approved.",
+)
 _DELETE_TEMPLATES: Final = Phrase(
     "Supprimez des modèles qui ne servent plus.", "Delete templates that are not used any more."
 )
@@ -47,6 +59,10 @@ _DELETE_TEMPLATES: Final = Phrase(
 WINDOW_CLOSED: Final = Explanation(
     what=Phrase("Fenêtre de 24 h fermée.", "The 24-hour window of the customer is closed."), next=USE_TEMPLATE
 )
+REJECTED: Final = Explanation(
+    what=Phrase("WhatsApp refuse ce message.", "WhatsApp refuses this message."), next=CORRECT_MESSAGE
+)
+"""Of a code that has no row."""
 
 
 def _window(code: int) -> GraphError:
@@ -191,7 +207,7 @@ MESSAGE_ROWS: Final = (
     ),
     refused(
         132007,
-        OTHER_TEMPLATE,
+        _OTHER_CONTENT,
         fr="Le contenu du modèle enfreint les règles de WhatsApp.",
         en="The content of the template breaks WhatsApp's rules.",
     ),
@@ -270,13 +286,13 @@ MESSAGE_ROWS: Final = (
     ),
     refused(
         2388024,
-        REWRITE_TEMPLATE,
+        _OTHER_NAME,
         fr="Un modèle de ce nom existe déjà dans cette langue.",
         en="A template of this name exists in this language already.",
     ),
     refused(
         2388039,
-        REWRITE_TEMPLATE,
+        _EDIT_LATER,
         fr="Le modèle ne peut pas être modifié dans son état actuel.",
         en="The template cannot be changed in its present state.",
         says_more=True,

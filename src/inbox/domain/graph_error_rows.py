@@ -107,8 +107,8 @@ ACCOUNT_ROWS: Final = (
     _account(
         200,
         GRANT_RIGHTS,
-        fr="Le jeton n'a pas le droit d'envoyer pour ce compte WhatsApp Business.",
-        en="The token has no right to send for this WhatsApp Business account.",
+        fr="Le jeton n'a pas les droits nécessaires sur ce compte WhatsApp Business.",
+        en="The token lacks rights on this WhatsApp Business account.",
     ),
     _account(
         368,

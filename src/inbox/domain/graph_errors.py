@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from inbox.domain.explanations import Language
-from inbox.domain.graph_error_messages import MESSAGE_ROWS
+from inbox.domain.graph_error_messages import MESSAGE_ROWS, REJECTED
 from inbox.domain.graph_error_rows import ACCOUNT_ROWS, GraphError, Verdict, by_code
 
 GRAPH_ERRORS: Final[Mapping[int, GraphError]] = by_code(*ACCOUNT_ROWS, *MESSAGE_ROWS)
@@ -43,8 +43,13 @@ class Judgement(msgspec.Struct, frozen=True):
 
 def find(code: int | None, subcode: int | None = None) -> GraphError | None:
     """The row of a code; that of the subcode where 100 alone says nothing. None for a code that has none."""
-    said = subcode if code == _INVALID and subcode in GRAPH_ERRORS else code
+    said = telling(code, subcode)
     return None if said is None else GRAPH_ERRORS.get(said)
+
+
+def telling(code: int | None, subcode: int | None) -> int | None:
+    """That of the two which says more: the subcode where 100 alone says nothing."""
+    return subcode if code == _INVALID and subcode in GRAPH_ERRORS else code
 
 
 def judge(code: int, *, status: int, subcode: int | None = None) -> Judgement:
@@ -73,11 +78,17 @@ def may_be_under_way(status: int) -> bool:
 
 
 def sentence(code: int | None, said: str) -> str:
-    """What a failed message shows: the table's words and the next step, or what WhatsApp `said`."""
+    """What a failed message shows: the table's words and the next step, and what WhatsApp `said` if that says more."""
     row = find(code)
-    if row is None:
-        return said[:_MAX_SAID]
-    return f"{row.sentence()} ({said[:_MAX_SAID]})" if row.says_more and said else row.sentence()
+    shown = (row or REJECTED).sentence()
+    says_more = row is None or row.says_more
+    return f"{shown} ({said[:_MAX_SAID]})" if says_more and said else shown
+
+
+def words_in(code: int | None, shown: str) -> str:
+    """What WhatsApp said, out of what `sentence` made of it; empty if nothing of it is there."""
+    begin = f"{sentence(code, '')} ("
+    return shown[len(begin) : -1] if shown.startswith(begin) and shown.endswith(")") else ""
 
 
 SENTENCES: Final[Mapping[int, str]] = {code: row.sentence(Language.FRENCH) for code, row in GRAPH_ERRORS.items()}

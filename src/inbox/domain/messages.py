@@ -40,7 +40,7 @@ FROM_META: Final = {
 """Meta's status words that move the status; others are kept in the history only."""
 
 FAILURES: Final = SENTENCES
-"""What an operator reads for Meta's codes; a code that has no row there shows WhatsApp's own title."""
+"""What an operator reads for Meta's codes; a code that has no row there shows WhatsApp's title as well."""
 
 
 def later(current: Status, seen: Status) -> Status:

@@ -1,10 +1,27 @@
-"""What a message of ours cannot be used for any more. Kinds and codes mean what they mean in `inbox.domain.errors`."""
+"""What a message of ours cannot be, or be used for any more. Kinds and codes as in `inbox.domain.errors`."""
 
 from collections.abc import Sequence
 
 import msgspec
 
 from inbox.domain.errors import InboxError, Kind
+
+
+class ConversationIdRequired(InboxError):
+    kind = Kind.REFUSED
+    code = "conversation_id_required"
+
+
+class InvalidPayload(InboxError):
+    """No text, or none that WhatsApp takes."""
+
+    kind = Kind.REFUSED
+    code = "invalid_payload"
+
+    def __init__(self, path: str, message: str) -> None:
+        """As for `Invalid`."""
+        super().__init__(f"{path}: {message}")
+        self.errors = [{"path": path, "message": message}]
 
 
 class ReactionRefused(InboxError):

@@ -49,6 +49,12 @@ _REFUSED: Final[Mapping[str, type[InboxError]]] = {
     TemplateStatus.PENDING_DELETION: TemplateUnavailable,
     TemplateStatus.DELETED: TemplateUnknown,
 }
+_CASES: Final[Mapping[str, str]] = {
+    TemplateStatus.LIMIT_EXCEEDED: "template_over_limit",
+    TemplateStatus.ARCHIVED: "template_archived",
+    TemplateStatus.PENDING_DELETION: "template_being_deleted",
+}
+"""Which of the states it is that share an error."""
 _STAGES: Final = {status.value: place for place, status in enumerate(TemplateStatus)}
 _SCORES: Final = {"UNKNOWN": 0, "GREEN": 1, "YELLOW": 2, "RED": 3}
 _ORDER: Final = {"HEADER": 0, "LIMITED_TIME_OFFER": 1, "BODY": 2, "FOOTER": 3, "BUTTONS": 4, "CAROUSEL": 5}
@@ -131,12 +137,19 @@ def told(known: KnownTemplate, news: TemplateNews) -> KnownTemplate:
 def refusal(standing: Standing) -> InboxError | None:
     """Why a template cannot be sent; None if it can, or if nobody here knows better than WhatsApp.
 
-    While the account's list was never read, a template that is not known may be there all the same.
+    While the account's list was never read, a template that is not known may be there all the same. The error has
+    WhatsApp's reason, as far as it told one.
     """
-    if standing.template is None:
+    known = standing.template
+    if known is None:
         return TemplateUnknown() if standing.is_listed else None
-    refused = _REFUSED.get(standing.template.status or "")
-    return None if refused is None else refused()
+    refused = _REFUSED.get(known.status or "")
+    if refused is None:
+        return None
+    error = refused()
+    error.case = _CASES.get(known.status or "")
+    error.words = ": ".join(filter(None, (known.reason, known.details)))
+    return error
 
 
 def _stage(status: str | None) -> int:

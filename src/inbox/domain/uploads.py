@@ -127,20 +127,33 @@ def whatsapp_type(kind: UploadKind, found: str, size: int, head: bytes) -> str:
     `found` is the type as its bytes bear it out. Raises `Invalid`, which says what is wanted, and `PayloadTooLarge`.
     """
     if size == 0:
-        raise Invalid(PATH, "not empty")
+        raise Invalid(PATH, "not empty", case="file_empty")
     mime_type = _OTHER_NAMES.get(found, found)
     if kind is UploadKind.AUDIO and mime_type == "video/mp4":
         mime_type = "audio/mp4"  # the container is the same, and what the streams are nobody has looked
     of_file = kind if mime_type in _TYPES[kind] else _kind_of(mime_type) if kind is UploadKind.DOCUMENT else None
     if of_file is None:
-        raise Invalid(PATH, f"{_WANTED[kind]}; this is {mime_type}")
+        raise _other_format(kind, mime_type, f"this is {mime_type}")
     if mime_type == _OGG or head.startswith(b"OggS"):
         _check_opus(kind, mime_type, head)
     if size > MOST_BYTES[of_file]:
-        raise PayloadTooLarge
+        raise too_large(of_file)
     if kind is UploadKind.STICKER:
         _check_sticker(size, head)
     return mime_type
+
+
+def too_large(kind: UploadKind) -> PayloadTooLarge:
+    """The error that says how large a file of this kind may be."""
+    error = PayloadTooLarge()
+    error.case = f"{kind}_too_large"
+    return error
+
+
+def _other_format(kind: UploadKind, mime_type: str, found: str) -> Invalid:
+    error = Invalid(PATH, f"{_WANTED[kind]}; {found}", case=f"file_no_{kind}")
+    error.words = mime_type
+    return error
 
 
 def _kind_of(mime_type: str) -> UploadKind | None:
@@ -150,20 +163,23 @@ def _kind_of(mime_type: str) -> UploadKind | None:
 
 def _check_opus(kind: UploadKind, mime_type: str, head: bytes) -> None:
     """The first packet of an Ogg stream tells the codec; behind Opus' magic come version and channels (RFC 7845)."""
-    wanted = _WANTED[UploadKind.AUDIO if kind is UploadKind.DOCUMENT else kind]
+    wanted = UploadKind.AUDIO if kind is UploadKind.DOCUMENT else kind
     magic = head.find(b"OpusHead")
     if mime_type != _OGG or not head.startswith(b"OggS") or magic < 0 or len(head) < magic + 10:
-        raise Invalid(PATH, f"{wanted}; this is {mime_type} without Opus")
+        raise _other_format(wanted, mime_type, f"this is {mime_type} without Opus")
     if head[magic + 9] != 1:
-        raise Invalid(PATH, f"one channel (mono): WhatsApp takes no other OGG; this has {head[magic + 9]}")
+        found = f"this has {head[magic + 9]}"
+        raise Invalid(PATH, f"one channel (mono): WhatsApp takes no other OGG; {found}", case="file_not_mono")
 
 
 def _check_sticker(size: int, head: bytes) -> None:
     moves, width, height = _webp(head)
     if (width, height) != (512, 512):
-        raise Invalid(PATH, f"{_WANTED[UploadKind.STICKER]} pixels; this has {width} x {height}")
+        words = f"{_WANTED[UploadKind.STICKER]} pixels; this has {width} x {height}"
+        raise Invalid(PATH, words, case="file_no_sticker")
     if size > _STILL_STICKER and not moves:
-        raise Invalid(PATH, "a sticker that does not move has at most 100 KB, one that moves 500 KB")
+        words = "a sticker that does not move has at most 100 KB, one that moves 500 KB"
+        raise Invalid(PATH, words, case="sticker_too_large")
 
 
 def _webp(head: bytes) -> tuple[bool, int, int]:

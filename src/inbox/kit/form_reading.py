@@ -33,13 +33,13 @@ async def one_file(boundary: str, body: AsyncIterator[bytes], *, field: str) -> 
         if isinstance(event, MultipartSegment) and event.name == field and event.filename is not None:
             return FormFile(name=event.filename, mime_type=event.content_type, chunks=_content(events, field))
         break
-    raise Invalid(f"body.{field}", "required: a file, and nothing else")
+    raise Invalid(f"body.{field}", "required: a file, and nothing else", case="file_missing")
 
 
 async def _content(events: AsyncIterator[MultipartSegment | bytes | None], field: str) -> AsyncIterator[bytes]:
     async for event in events:
         if isinstance(event, MultipartSegment):
-            raise Invalid(f"body.{field}", "one file, and nothing else")
+            raise Invalid(f"body.{field}", "one file, and nothing else", case="file_missing")
         if event is not None:
             yield event
 
@@ -53,4 +53,4 @@ async def _events(boundary: str, body: AsyncIterator[bytes]) -> AsyncGenerator[M
                     for event in parser.parse(piece):
                         yield bytes(event) if isinstance(event, bytearray) else event
     except (MultipartError, UnicodeDecodeError, LookupError):
-        raise Invalid("body", "not readable as multipart/form-data") from None
+        raise Invalid("body", "not readable as multipart/form-data", case="file_cut_off") from None

@@ -346,7 +346,7 @@ def _settlement(outgoing: Outgoing, error: InboxError, lane: Lane, rests: timede
     )
     match error:
         case Refused():
-            said = sentence(error.graph_code, str(error))
+            said = sentence(error.graph_code, "" if str(error) == error.code else str(error))
             pause = said if error.graph_code in STOPPING else None
             return msgspec.structs.replace(
                 settled, state=State.FAILED, error_code=error.graph_code, error_message=said, pause=pause

@@ -9,9 +9,9 @@ from typing import Final
 import msgspec
 
 from inbox.domain.access import Actor, Permission
-from inbox.domain.errors import AccountNotFound, InboxError, Invalid, Overloaded
+from inbox.domain.errors import AccountNotFound, InboxError, Invalid, Overloaded, PayloadTooLarge
 from inbox.domain.ids import AccountId, uuid7
-from inbox.domain.uploads import HEAD_BYTES, MOST_BYTES, PATH, UploadKind, plain_name, whatsapp_type
+from inbox.domain.uploads import HEAD_BYTES, MOST_BYTES, PATH, UploadKind, plain_name, too_large, whatsapp_type
 from inbox.ports.database import Database
 from inbox.ports.media import MediaKey, MediaStore
 from inbox.ports.uploads import GivenUp, NewUpload, UploadItem
@@ -74,13 +74,11 @@ class Uploads:
 
     async def _stored(self, new: NewUpload, given: GivenFile) -> UploadItem:
         key, head = MediaKey(new.account_id, new.id), bytearray()
-        stored = await self._store.put(
-            key,
-            _seen(given.chunks, head),
-            limit=MOST_BYTES[new.kind],
-            mime_type=given.mime_type,
-            within=self._within,
-        )
+        chunks, most = _seen(given.chunks, head), MOST_BYTES[new.kind]
+        try:
+            stored = await self._store.put(key, chunks, limit=most, mime_type=given.mime_type, within=self._within)
+        except PayloadTooLarge as error:
+            raise too_large(new.kind) from error
         try:
             mime_type = whatsapp_type(new.kind, stored.mime_type, stored.size, bytes(head))
         except InboxError:

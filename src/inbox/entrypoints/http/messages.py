@@ -12,21 +12,14 @@ from msgspec import UNSET, Meta
 
 from inbox.domain.access import Actor, Permission
 from inbox.domain.content import MAX_TEXT, checked_text
-from inbox.domain.errors import (
-    ConversationIdRequired,
-    ConversationNotFound,
-    InboxError,
-    Invalid,
-    InvalidPayload,
-    WhatsAppNotConfigured,
-    WindowClosed,
-)
+from inbox.domain.errors import ConversationNotFound, InboxError, Invalid, WhatsAppNotConfigured, WindowClosed
+from inbox.domain.graph_errors import words_in
 from inbox.domain.ids import ConversationId, MessageId
 from inbox.domain.limits import checked
 from inbox.domain.messages import Status
 from inbox.domain.outbound import PUBLIC, State
 from inbox.domain.outgoing import Sendable
-from inbox.domain.sending_errors import MessageCancelled
+from inbox.domain.sending_errors import ConversationIdRequired, InvalidPayload, MessageCancelled
 from inbox.domain.upstream_errors import Refused, WhatsAppError, WhatsAppUnavailable
 from inbox.entrypoints.http.answers import next_page
 from inbox.entrypoints.http.bodies import read
@@ -134,7 +127,7 @@ async def send(
     if not data.conversation_id:
         raise ConversationIdRequired
     if data.content is None:
-        raise InvalidPayload
+        raise InvalidPayload("body.content", "required")
     content = _content(data.content, reply_at=data.reply_to_message_id and "body.reply_to_message_id")
     found = ConversationId(object_id(data.conversation_id, ConversationNotFound))
     reply_to = None
@@ -202,6 +195,7 @@ def _failure(outcome: Outcome) -> InboxError:
         error = WhatsAppNotConfigured()
     elif outcome.reason == Refused.code:
         error = Refused(graph_code=outcome.error_code)
+        error.words = words_in(outcome.error_code, outcome.error_message or "")
     elif outcome.state == State.CANCELLED:
         error = MessageCancelled()
     elif outcome.state == State.EXPIRED:

@@ -1,6 +1,7 @@
 """Errors as answers: the one table from a failure to a status, in the shape of RFC 9457.
 
-`detail` is one machine word of the REST contract; the body never holds a text of a dependency, a token or a number.
+`detail` is one machine word of the REST contract; the body never holds a token or a number, and of the texts of
+dependencies only what WhatsApp says for people, scrubbed and bounded.
 """
 
 import http
@@ -17,9 +18,10 @@ from litestar.types import ExceptionHandlersMap
 
 from inbox.domain.errors import InboxError, Invalid, Kind
 from inbox.domain.failure_texts import explain
-from inbox.domain.sending_errors import ConversationMoved
+from inbox.domain.sending_errors import ConversationMoved, InvalidPayload
 from inbox.entrypoints.http.languages import preferred
 from inbox.entrypoints.http.middleware import request_id
+from inbox.kit.redaction import scrub
 from inbox.ports.views import MessageItem
 
 T = TypeVar("T")
@@ -51,6 +53,7 @@ TITLES: Final[Mapping[int, str]] = {status.value: status.phrase for status in ht
 SIGNED_IN: Final = (401, 403, 500, 502, 503, 504)
 """What every call of a signed-in person may answer."""
 _DEFAULT_RETRY_AFTER: Final = 1.0
+_MOST_WORDS: Final = 300
 _CODES: Final[Mapping[int, str]] = {
     400: "validation_error",
     404: "not_found",
@@ -71,6 +74,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """`application/problem+json`. `id` is that of the stored row, where the contract names one.
 
     `message` and `next_step` are for people, where a person sees the failure: in English or French (`Accept-Language`).
+    Words of WhatsApp that say more stand at the end of `message`, in parentheses and in its language.
     """
 
     title: str
@@ -121,21 +125,22 @@ def answer(
     detail: str,
     *,
     errors: list[dict[str, str]] | None = None,
-    row_id: str | None = None,
-    graph_code: int | None = None,
+    error: InboxError | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response[Problem]:
-    """The answer for a failure. `graph_code` is that of WhatsApp, if it says more than `detail`."""
+    """The answer for a failure. `error` may say more than `detail`: WhatsApp's code and words, the case, the row."""
     language = preferred(request.headers.get("accept-language"))
-    said = explain(detail, graph_code)
+    error = error or InboxError(detail)
+    said = explain(detail, error.graph_code, error.case)
+    more = f" ({scrub(error.words)[:_MOST_WORDS]})" if error.words else ""
     problem = Problem(
         title=TITLES[status],
         status=status,
         detail=detail,
         request_id=request_id(request.scope),
         errors=errors if errors is not None else msgspec.UNSET,
-        id=row_id if row_id is not None else msgspec.UNSET,
-        message=said.what.said_in(language) if said else msgspec.UNSET,
+        id=error.row_id if error.row_id is not None else msgspec.UNSET,
+        message=said.what.said_in(language) + more if said else msgspec.UNSET,
         next_step=said.next.said_in(language) if said and said.next else msgspec.UNSET,
     )
     told = {"Content-Language": language.value} if said else {}
@@ -149,15 +154,14 @@ def inbox_error(request: Request[Any, Any, Any], error: InboxError) -> Response[
     if status in (429, 503):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after or _DEFAULT_RETRY_AFTER)))
     if status >= 500:  # noqa: PLR2004
-        _log.warning("request_failed", code=error.code, status=status)
-    errors = error.errors if isinstance(error, Invalid) else None
+        told = {} if error.graph_code is None else {"graph_code": error.graph_code}
+        _log.warning("request_failed", code=error.code, status=status, **told)
     response = answer(
         request,
         status,
         error.code,
-        errors=errors,
-        row_id=error.row_id,
-        graph_code=getattr(error, "graph_code", None),
+        errors=error.errors if isinstance(error, Invalid | InvalidPayload) else None,
+        error=error,
         headers=headers,
     )
     if isinstance(error, ConversationMoved):

@@ -12,9 +12,9 @@ from litestar.exceptions import HTTPException, InternalServerException
 from litestar.params import QueryParameter
 
 from inbox.domain.access import Actor, Permission
-from inbox.domain.errors import AccountNotFound, Invalid, PayloadTooLarge
+from inbox.domain.errors import AccountNotFound, Invalid
 from inbox.domain.ids import AccountId
-from inbox.domain.uploads import MOST_BYTES, UploadKind
+from inbox.domain.uploads import MOST_BYTES, UploadKind, too_large
 from inbox.entrypoints.http.parameters import object_id
 from inbox.entrypoints.http.problems import SIGNED_IN, documented
 from inbox.kit.form_reading import one_file
@@ -62,7 +62,7 @@ async def upload(
         raise Invalid("query.kind", f"one of {', '.join(_KINDS)}")
     wanted = UploadKind(kind)
     if (request.content_length or 0) > MOST_BYTES[wanted] + _FRAME:
-        raise PayloadTooLarge
+        raise too_large(wanted)
     content_type, options = request.content_type
     if content_type != "multipart/form-data" or not options.get("boundary"):
         raise HTTPException(status_code=415)

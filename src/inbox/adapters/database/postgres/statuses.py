@@ -18,7 +18,7 @@ from inbox.adapters.database.postgres import reactions
 from inbox.adapters.database.postgres.lanes import NUDGE
 from inbox.domain.events import Event, MessageDoubled, StatusChanged
 from inbox.domain.failure_texts import logged
-from inbox.domain.graph_errors import OPEN_ENDED
+from inbox.domain.graph_errors import OPEN_ENDED, sentence
 from inbox.domain.ids import AccountId, ConversationId, MessageId
 from inbox.domain.inbound import InboundStatus
 from inbox.domain.messages import FAILURES, FROM_META, RANK, Status
@@ -128,7 +128,9 @@ with word as (
     select s.error_code,
            coalesce(f.said || case when f.is_open and s.error_details is not null
                               then ' (' || left(s.error_details, 300) || ')' else '' end,
-                    s.error_title, s.error_details) as error_message
+                    cast(:rejected as text) || ' (' || left(case when s.error_details is distinct from s.error_title
+                                                   then concat_ws(': ', s.error_title, s.error_details)
+                                                   else s.error_title end, 300) || ')') as error_message
     from message_statuses s
     left join unnest(cast(:codes as int[]), cast(:sayings as text[]), cast(:opens as boolean[])) f(code, said, is_open)
       on f.code = s.error_code
@@ -152,6 +154,7 @@ returning m.id, m.account_id, m.conversation_id, m.status, m.wa_message_id, m.er
     codes=list(FAILURES),
     sayings=list(FAILURES.values()),
     opens=[code in OPEN_ENDED for code in FAILURES],
+    rejected=sentence(None, ""),
     overruled=[state.value for state in _OVERRULED],
 )
 

@@ -13,7 +13,7 @@ from inbox.domain.graph_errors import find, judge, may_be_under_way
 from inbox.domain.upstream_errors import AccountProblem, NothingSent, OutcomeUnknown, Refused, TryLater
 from inbox.kit.redaction import scrub
 
-_MAX_TITLE: Final = 300
+_MAX_SAID: Final = 300
 _NOT_OURS_TO_JUDGE: Final = frozenset({401, 403, 404, 407})
 """Without an error of the Graph API these come from a proxy or a wrong address: no fault of the message."""
 _NUMBERS_OF_AN_OUTAGE: Final = 3
@@ -105,12 +105,18 @@ def _of_code(error: Error, status: int, retry_after: float | None) -> InboxError
         case Verdict.UNKNOWN:
             return OutcomeUnknown(f"WhatsApp answered {status} with code {code}.", graph_code=code)
         case Verdict.REFUSED | Verdict.WINDOW:
-            return Refused(_title(error), graph_code=code)
+            return Refused(words_of(error), graph_code=code)
 
 
-def _title(error: Error) -> str:
-    """Meta's words, which may quote the request: people see them, so no token and no whole number."""
-    return scrub(error.more or error.message or error.title or "WhatsApp refused the message.")[:_MAX_TITLE]
+def words_of(error: Error) -> str:
+    """Meta's words, which may quote the request: people see them, so no token and no whole number.
+
+    Of a code that has no row they are all that is known: the title as well as the details.
+    """
+    title, more = error.message or error.title or "", error.more or ""
+    if find(error.code, error.error_subcode) is None and title:
+        more = title if more in title else f"{title}: {more}"
+    return scrub(more or title)[:_MAX_SAID]
 
 
 def _seconds(header: str | None) -> float | None:

@@ -8,13 +8,16 @@ from typing import Final, TypeVar
 import msgspec
 
 from inbox.adapters.messaging.cloud_api import template_wire as wire
+from inbox.adapters.messaging.cloud_api.errors import words_of
 from inbox.adapters.messaging.cloud_api.wire import Error, error_of
 from inbox.domain.accounts import Channel
 from inbox.domain.errors import CircuitOpen, InboxError, Invalid, Overloaded, WhatsAppNotConfigured
+from inbox.domain.graph_errors import find, telling
 from inbox.domain.template_drafts import TemplateDraft, TemplateEdit
 from inbox.domain.template_errors import TemplateExists, TemplateLimit, TemplateNotEditable, TemplateNotFound
 from inbox.domain.upstream_errors import WhatsAppError, WhatsAppTimeout, WhatsAppUnavailable
 from inbox.kit.http import ApiClient, CallFailed, Reach, Reply
+from inbox.kit.redaction import scrub
 from inbox.kit.resilience import Guard
 from inbox.ports.templates import PAGE, CreatedTemplate, TemplatePage
 
@@ -43,7 +46,8 @@ _RULES: Final[Mapping[int, Callable[[], InboxError]]] = {
     2388293: lambda: Invalid("body.components", "WhatsApp wants more words for so many variables"),
     2388299: lambda: Invalid("body.components", "WhatsApp takes no variable at the beginning or the end"),
 }
-"""By `error_subcode`. The words are ours: what Meta writes quotes the request."""
+"""By `error_subcode`. What people read of each is in the table of Meta's codes; these words are for programs."""
+_MAX_SAID: Final = 300
 
 
 class CloudApiTemplates:
@@ -173,19 +177,34 @@ def _checked(reply: Reply) -> Reply:
     code = None if error is None else error.code
     if reply.status == _TOO_MANY or code in _THROTTLES:
         after = reply.headers.get("retry-after", "")
-        raise WhatsAppUnavailable(retry_after=float(after) if after.isdigit() else _THROTTLED_SECONDS)
+        throttled = WhatsAppUnavailable(retry_after=float(after) if after.isdigit() else _THROTTLED_SECONDS)
+        throttled.graph_code = code
+        raise throttled
     raise _refused(reply.status, error)
 
 
 def _refused(status: int, error: Error | None) -> InboxError:
-    """No words of Meta: they quote names and ids."""
+    """Meta's words quote names and ids: they are for the people who ask, and stay out of the text that logs have."""
     if error is None:
         return WhatsAppError(f"WhatsApp answered {status}.")
     rule = _RULES.get(error.error_subcode or 0) if error.code == 100 else None  # noqa: PLR2004 - "invalid parameter"
-    if rule is not None:
-        return rule()
-    more = "" if error.error_subcode is None else f", subcode {error.error_subcode}"
-    return WhatsAppError(f"WhatsApp answered {status} with code {error.code}{more}.")
+    if rule is None:
+        more = "" if error.error_subcode is None else f", subcode {error.error_subcode}"
+        refused: InboxError = WhatsAppError(f"WhatsApp answered {status} with code {error.code}{more}.")
+    else:
+        refused = rule()
+    if rule is not TemplateNotFound:  # 33 is about a number where messages are sent
+        refused.graph_code = telling(error.code, error.error_subcode)
+    refused.words = _words(error)
+    return refused
+
+
+def _words(error: Error) -> str:
+    """What Meta wrote for people, or whatever it wrote if the table alone does not say what is wrong."""
+    row = find(error.code, error.error_subcode)
+    if error.for_people:
+        return scrub(error.for_people)[:_MAX_SAID]
+    return words_of(error) if row is None or row.says_more else ""
 
 
 def _failure(failed: CallFailed) -> InboxError:

@@ -54,6 +54,7 @@ class Error(Struct, frozen=True):
     error_data: ErrorData | str | None = None
     error_subcode: int | None = None
     fbtrace_id: str | None = None
+    error_user_msg: object = None
 
     @property
     def more(self) -> str | None:
@@ -61,6 +62,11 @@ class Error(Struct, frozen=True):
         if isinstance(self.error_data, ErrorData):
             return self.error_data.details
         return self.error_data or self.details
+
+    @property
+    def for_people(self) -> str | None:
+        """What Meta wrote to be shown, with calls that change something."""
+        return self.error_user_msg if isinstance(self.error_user_msg, str) and self.error_user_msg else None
 
 
 class SentMessage(Struct, frozen=True):
