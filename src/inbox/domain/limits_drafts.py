@@ -29,7 +29,7 @@ from inbox.domain.template_drafts import (
     TemplateEdit,
     UrlDraft,
 )
-from inbox.domain.template_preview import VARIABLE
+from inbox.domain.template_parts import VARIABLE
 
 MAX_FOOTER: Final = 60
 MAX_BUTTON: Final = 25

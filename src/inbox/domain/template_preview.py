@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
 
 import msgspec
 
@@ -17,28 +16,9 @@ from inbox.domain.outgoing_template import (
     TextParameter,
     written,
 )
+from inbox.domain.template_parts import VARIABLE, Part, by_kind, parts_of
 
-VARIABLE: Final = re.compile(r"\{\{\s*([^{}\s]+)\s*\}\}")
-"""As it stands in a text: `{{1}}` or `{{first_name}}`."""
-
-
-class _Button(msgspec.Struct, frozen=True):
-    text: str | None = None
-    url: str | None = None
-
-
-class _Card(msgspec.Struct, frozen=True):
-    components: "tuple[_Part, ...]" = ()
-
-
-class _Part(msgspec.Struct, frozen=True):
-    """A component of a stored template, as far as it is read."""
-
-    type: str | None = None
-    format: str | None = None
-    text: str | None = None
-    buttons: tuple[_Button, ...] = ()
-    cards: tuple[_Card, ...] = ()
+_Values = Mapping[str, str]
 
 
 class ShownButton(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,18 +44,13 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[str, ...]
 
 
-_PARTS: Final = msgspec.json.Decoder(tuple[_Part, ...])
-_Values = Mapping[str, str]
-
-
 def rendered(components: bytes, given: Sequence[Component]) -> Preview | None:
     """The template of `components`, JSON in Meta's shape, with the parameters of a message.
 
     None if they have a shape that nobody here knows.
     """
-    try:
-        parts = _PARTS.decode(components)
-    except msgspec.DecodeError:
+    parts = parts_of(components)
+    if parts is None:
         return None
     cards = next((one.cards for one in given if isinstance(one, CarouselComponent)), ())
     shown = _one(parts, given, "")
@@ -87,26 +62,26 @@ def rendered(components: bytes, given: Sequence[Component]) -> Preview | None:
     )
 
 
-def _cards(parts: Sequence[_Part], given: Sequence[TemplateCard]) -> Iterator[Preview]:
+def _cards(parts: Sequence[Part], given: Sequence[TemplateCard]) -> Iterator[Preview]:
     by_place = {card.card_index: card.components for card in given}
     for part in parts:
         for place, card in enumerate(part.cards):
             yield _one(card.components, by_place.get(place, ()), f"cards[{place}].")
 
 
-def _one(parts: Sequence[_Part], given: Sequence[Component], at: str) -> Preview:
+def _one(parts: Sequence[Part], given: Sequence[Component], at: str) -> Preview:
     """Without the cards of a carousel."""
-    by_kind = {(part.type or "").upper(): part for part in parts}
+    kinds = by_kind(parts)
     missing: list[str] = []
-    header, header_format = by_kind.get("HEADER"), None
+    header, header_format = kinds.get("HEADER"), None
     line = None
     if header is not None:
         header_format = (header.format or "TEXT").upper()
         if header_format == "TEXT":
             line = _filled(header.text or "", _header_values(given), f"{at}header", missing)
-    body = _filled(_text(by_kind.get("BODY")), _body_values(given), f"{at}body", missing)
-    footer = _text(by_kind.get("FOOTER")) or None
-    buttons = tuple(_buttons(by_kind.get("BUTTONS"), given, at, missing))
+    body = _filled(_text(kinds.get("BODY")), _body_values(given), f"{at}body", missing)
+    footer = _text(kinds.get("FOOTER")) or None
+    buttons = tuple(_buttons(kinds.get("BUTTONS"), given, at, missing))
     lines = [line if line is not None else header_format and f"[{header_format.lower()}]", body, footer]
     if buttons:
         lines.append(f"[boutons : {', '.join(button.text for button in buttons)}]")
@@ -121,11 +96,11 @@ def _one(parts: Sequence[_Part], given: Sequence[Component], at: str) -> Preview
     )
 
 
-def _text(part: _Part | None) -> str:
+def _text(part: Part | None) -> str:
     return "" if part is None else part.text or ""
 
 
-def _buttons(part: _Part | None, given: Sequence[Component], at: str, missing: list[str]) -> Iterator[ShownButton]:
+def _buttons(part: Part | None, given: Sequence[Component], at: str, missing: list[str]) -> Iterator[ShownButton]:
     suffixes = {
         str(one.index): parameter.text
         for one in given
