@@ -1,5 +1,6 @@
 """Templates over HTTP: for an account, and by conversation as a later front end asks for them."""
 
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
@@ -269,3 +270,35 @@ async def test_faults_are_named_in_the_words_of_the_shorter_call(client, ana, co
         headers=ana,
     )
     assert [one["path"] for one in answer.json()["errors"]] == ["body.template_name", "body.language_code"]
+
+
+@pytest.mark.parametrize("wait", [None, timedelta(hours=1)], ids=["now", "later"])
+async def test_values_that_do_not_fit_the_template_are_named_before_anything_is_stored(
+    client, engine, ana, channel, conversation, wait
+):
+    await a_template(engine, channel, components=({"type": "BODY", "text": "Bonjour {{1}}, commande {{2}}."},))
+    later = {} if wait is None else {"send_at": (datetime.now(UTC) + wait).isoformat()}
+    short = await client.post(
+        f"/messages/send-template/{conversation}",
+        json={"template_name": "velo_pret", "components": VALUES, **later},
+        headers=ana,
+    )
+    content = {"type": "template", "name": "velo_pret", "language": "fr", "components": VALUES}
+    whole = await client.post(
+        "/messages/send", json={"conversation_id": str(conversation), "content": content, **later}, headers=ana
+    )
+    assert codes(short) == codes(whole) == (422, "validation_error")
+    wanted = "as many parameters for the body as the template has variables there: 2"
+    assert short.json()["errors"] == [{"path": "body.components[0].parameters", "message": wanted}]
+    assert whole.json()["errors"] == [{"path": "body.content.components[0].parameters", "message": wanted}]
+    assert await execute(engine, "select 1 from messages") == []
+
+
+async def test_an_upload_in_a_template_is_named_in_the_words_of_the_shorter_call(client, ana, conversation):
+    header = {"type": "header", "parameters": [{"type": "image", "image": {"upload_id": str(UUID(int=7))}}]}
+    answer = await client.post(
+        f"/messages/send-template/{conversation}",
+        json={"template_name": "velo_pret", "components": [header]},
+        headers=ana,
+    )
+    assert [one["path"] for one in answer.json()["errors"]] == ["body.components[0].parameters[0].image.upload_id"]

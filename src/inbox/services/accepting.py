@@ -108,9 +108,9 @@ async def put(tx: Transaction, conversation: Conversation, new: NewMessage, *, c
 async def addressed(tx: Transaction, new: NewMessage, reply_to: MessageId | None) -> NewMessage:
     """With the wamid of what it quotes, and the text of its template.
 
-    Raises `Invalid` for a message that the conversation does not have, or that WhatsApp does not know,
-    `ReactionRefused` for a reaction to one that is too old, and `TemplatePaused` and its kin for a template that cannot
-    be sent.
+    Raises `Invalid` for a message that the conversation does not have, or that WhatsApp does not know, and for values
+    that do not fit their template; `ReactionRefused` for a reaction to one that is too old; `TemplatePaused` and its
+    kin for a template that cannot be sent.
     """
     new = await described(tx, new)
     if isinstance(new.content, Reaction | ReactionRemoval):

@@ -24,7 +24,7 @@ from inbox.ports.templates import Components, TemplateRow
 from inbox.services.outbound import Outbound
 from inbox.services.templates import Templates
 
-_NAMES: Final = {"body.name": "body.template_name", "body.language": "body.language_code"}
+_NAMES: Final = {"body.content.name": "body.template_name", "body.content.language": "body.language_code"}
 """The paths of our contents in the words of this body."""
 _MOST_NAME: Final = 512
 _MOST_LANGUAGE: Final = 32
@@ -102,20 +102,25 @@ async def send_template(
     data = await read(request, SendTemplate)
     content = TemplateMessage(name=data.template_name, language=data.language_code, components=data.components)
     try:
-        sendable(content, at="body")
+        sendable(content)
+        found = ConversationId(object_id(conversation_id, ConversationNotFound))
+        accepted = await outbound.accept(
+            actor,
+            found,
+            content,
+            key=sent_once(request),
+            send_at=later(data.send_at),
+            last_seen=last_seen(data.expected_last_message_id),
+        )
     except Invalid as error:
-        error.errors = [{**one, "path": _NAMES.get(one["path"], one["path"])} for one in error.errors]
+        error.errors = [{**one, "path": _path(one["path"])} for one in error.errors]
         raise
-    found = ConversationId(object_id(conversation_id, ConversationNotFound))
-    accepted = await outbound.accept(
-        actor,
-        found,
-        content,
-        key=sent_once(request),
-        send_at=later(data.send_at),
-        last_seen=last_seen(data.expected_last_message_id),
-    )
     return await outcome_of(accepted, request, outbound, wait)
+
+
+def _path(of_content: str) -> str:
+    """The components stand in the body itself."""
+    return _NAMES.get(of_content) or of_content.replace("body.content.", "body.", 1)
 
 
 class _Example(msgspec.Struct, frozen=True):
