@@ -138,6 +138,10 @@ FAULTS = [
     (image(upload_id=UPLOAD), ["media_id"]),
     (image(media_id=" 7"), ["media_id"]),
     ({"type": "voice", "link": "ftp://cdn.example/a.ogg"}, ["link"]),
+    ({"type": "voice", "link": "https://cdn.example/a.mp3"}, ["link"]),
+    ({"type": "voice", "link": "https://cdn.example/a.ogg/A.M4A?file=a.ogg"}, ["link"]),
+    ({"type": "voice", "link": "https://cdn.example/a%20b.wav#t=1"}, ["link"]),
+    ({"type": "voice", "link": "https://[::1/a.mp3"}, ["link"]),
     ({"type": "audio", "link": "javascript:alert(1)"}, ["link"]),
     ({"type": "audio", "link": "https://"}, ["link"]),
     ({"type": "audio", "link": "https://a b/c"}, ["link"]),
@@ -191,6 +195,23 @@ FAULTS = [
 @pytest.mark.parametrize(("written", "expected"), FAULTS)
 def test_a_fault_is_named_by_the_path_of_its_value(written, expected):
     assert paths(written) == expected
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"type": "voice", "link": "https://cdn.example/a.ogg"},
+        {"type": "voice", "link": "https://cdn.example/a.opus?of=a.mp3"},
+        {"type": "voice", "link": "https://cdn.example/a.mp3/"},
+        {"type": "voice", "link": "https://a.mp3/recording"},
+        {"type": "voice", "link": "https://cdn.example/mp3"},
+        {"type": "voice", "link": "https://cdn.example/get.php"},
+        {"type": "audio", "link": "https://cdn.example/a.mp3"},
+    ],
+    ids=str,
+)
+def test_an_address_that_does_not_say_what_is_there_passes(written):
+    assert paths(written) == []
 
 
 def card(**details):

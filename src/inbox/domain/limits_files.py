@@ -2,14 +2,18 @@
 
 import re
 from typing import Final
+from urllib.parse import urlsplit
 
 from inbox.domain import limits_checks as check
 from inbox.domain.content import Location
 from inbox.domain.limits_checks import MAX_ID, MAX_OTHER, Problems, inside
-from inbox.domain.outgoing_files import File, TemplateFile
+from inbox.domain.outgoing_files import File, TemplateFile, Voice
 
 MAX_FILENAME: Final = 240
 """Characters; Meta names no limit, file systems end at 255 bytes."""
+VOICE: Final = "a voice note has to be OGG with Opus, one channel; send other sound as audio"
+_OTHER_SOUND: Final = (".aac", ".aif", ".aiff", ".amr", ".flac", ".m4a", ".mp3", ".wav", ".wma")
+"""Endings of sound that is no OGG. Any other ending, or none, says nothing about what is there."""
 _FILENAME: Final = re.compile(r"[^\x00-\x1f\x7f/\\]+")
 
 
@@ -21,7 +25,10 @@ def file(path: str, given: File | TemplateFile) -> Problems:
     if given.media_id is not None:
         yield from check.identity(inside(path, media_id), given.media_id, MAX_ID)
     if given.link is not None:
-        yield from check.url(inside(path, "link"), given.link)
+        found = list(check.url(inside(path, "link"), given.link))
+        yield from found
+        if not found and isinstance(given, Voice) and urlsplit(given.link).path.lower().endswith(_OTHER_SOUND):
+            yield inside(path, "link"), VOICE
 
 
 def filename(path: str, given: str | None) -> Problems:

@@ -11,7 +11,7 @@ import msgspec
 
 from inbox.domain.errors import Invalid, PayloadTooLarge
 from inbox.domain.limits_checks import inside
-from inbox.domain.limits_files import MAX_FILENAME
+from inbox.domain.limits_files import MAX_FILENAME, VOICE
 from inbox.domain.outgoing import Sendable
 from inbox.domain.outgoing_files import File, TemplateFile
 
@@ -71,7 +71,7 @@ _WANTED: Final[Mapping[UploadKind, str]] = {
     UploadKind.IMAGE: "a picture has to be JPEG or PNG",
     UploadKind.VIDEO: "a video has to be MP4 or 3GP",
     UploadKind.AUDIO: "sound has to be AAC, AMR, MP3, M4A, or OGG with Opus",
-    UploadKind.VOICE: "a voice note has to be OGG with Opus, one channel; send other sound as audio",
+    UploadKind.VOICE: VOICE,
     UploadKind.DOCUMENT: "a document has to be PDF, plain text, or of Word, Excel or PowerPoint",
     UploadKind.STICKER: "a sticker has to be WebP, 512 x 512",
 }
