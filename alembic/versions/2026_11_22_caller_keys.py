@@ -9,6 +9,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.execute("lock table idempotency_keys in access exclusive mode")
     op.execute(
         "delete from idempotency_keys later using idempotency_keys earlier"
         " where (later.caller, later.call, later.key) = (earlier.caller, earlier.call, earlier.key)"

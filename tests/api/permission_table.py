@@ -220,7 +220,12 @@ TABLE: Final[Mapping[str, Row]] = {
     "GET /conversations/{conversation_id}/scheduled": Row(permission="messages.view", expected=READ_ONE),
     "GET /messages/templates/{conversation_id}": Row(permission="messages.view", expected=READ_ONE),
     "POST /messages/send-template/{conversation_id}": Row(
-        permission="messages.send", expected=SEND, body={"template_name": "velo_pret"}
+        permission="messages.send",
+        expected=SEND,
+        body={
+            "template_name": "velo_pret",
+            "components": [{"type": "body", "parameters": [{"type": "text", "text": "Ana"}]}],
+        },
     ),
     "GET /messages/free-window/{conversation_id}": Row(permission="messages.view", expected=READ_ONE),
     "GET /messages/price/{conversation_id}": Row(permission="messages.view", expected=READ_ONE),

@@ -181,6 +181,24 @@ async def test_that_happens_once_however_many_people_ask(client, engine, sender,
     assert sorted(row.state for row in await execute(engine, STATES)) == ["failed", "queued"]
 
 
+@pytest.mark.parametrize("word", ["resend", "discard"])
+async def test_everybody_is_told_what_was_decided_about_it(client, engine, sender, in_state, word):
+    message = await in_state(State.FAILED, wamid="wamid.taken")
+    await client.post(f"/messages/{message}/{word}", headers=sender)
+    told = await execute(
+        engine, "select body->>'reason' as reason from event_log where body->>'message_id' = :id", id=str(message)
+    )
+    assert [row.reason for row in told] == [{"resend": "resent_by_human", "discard": "discarded_by_human"}[word]]
+
+
+async def test_without_a_token_that_is_not_said_again_and_nothing_changes(client, engine, sender, in_state):
+    message = await in_state(State.FAILED, wamid="wamid.taken")
+    await execute(engine, "update whatsapp_accounts set access_token_sealed = null")
+    answer = await client.post(f"/messages/{message}/resend", headers=sender)
+    assert (answer.status_code, answer.json()["detail"]) == (400, "whatsapp_not_configured")
+    assert [(row.state, row.reason) for row in await execute(engine, STATES)] == [("failed", None)]
+
+
 async def test_outside_the_window_that_is_not_said_again_and_nothing_changes(client, engine, sender, in_state):
     message = await in_state(State.FAILED, wamid="wamid.taken")
     await execute(engine, "update conversations set window_expires_at = now() - interval '1 minute'")

@@ -119,6 +119,7 @@ async def test_where_only_whatsapp_knows_the_fault_its_words_follow_without_numb
         ("Odd", "Odd", " (Odd)"),
         ("Odd", "Very", " (Odd: Very)"),
         (None, "Very", " (Very)"),
+        (None, None, ""),
         ("Odd", "x" * 400, f" (Odd: {'x' * 295})"),
     ],
 )

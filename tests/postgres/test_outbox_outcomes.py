@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from builders import NOON, a_queued_message, a_status, an_account, execute
+from builders import NOON, a_conversation, a_queued_message, a_status, an_account, execute
 from database_fixtures import RecordedSignals
 from event_builders import the_log
 from inbox.adapters.database.postgres.transaction import PostgresDatabase
@@ -149,6 +149,18 @@ async def test_a_problem_of_the_account_pauses_it_once_and_burns_nothing(
     assert renewed.paused_at > paused.paused_at
     told = await execute(engine, "select kind from event_log where kind like 'account.%'")
     assert [row.kind for row in told] == ["account.paused"]
+
+
+async def test_what_was_under_way_when_the_pause_began_does_not_lift_it(
+    database: PostgresDatabase, engine: AsyncEngine, account: Channel, conversation: ConversationId
+) -> None:
+    early, its_lane = await on_wire(database, engine, account, conversation)
+    head, lane = await on_wire(database, engine, account, await a_conversation(engine, account.account_id))
+    refused = settled(head, State.FAILED, reason="whatsapp_rejected", error_code=131048, pause="spam limit")
+    await database.outbox.settle(refused, lane)
+    await database.outbox.settle(settled(early, State.ACCEPTED, wamid="wamid.early"), its_lane)
+    [paused] = await execute(engine, "select paused_reason from whatsapp_accounts")
+    assert paused.paused_reason == "spam limit"
 
 
 async def test_after_some_minutes_one_message_is_tried_and_its_success_lifts_the_pause(

@@ -172,6 +172,23 @@ async def test_what_meets_the_rest_of_its_number_waits_and_burns_nothing(
     assert await deliver(outbound, database) is State.ACCEPTED
 
 
+@pytest.mark.parametrize(("answer", "seconds"), [(None, 0), (UPGRADE, 4), (OutcomeUnknown("cut"), 20)])
+async def test_while_a_message_tries_the_number_no_process_claims_another_one(
+    engine, database, make, sender, message, answer, seconds
+) -> None:
+    outbound, at = make(), [0.0]
+    outbound.resting = Resting(clock=lambda: at[0])
+    sender.fail_next(UPGRADE)
+    await deliver(outbound, database)
+    at[0] += 2
+    await again(engine)
+    if answer is not None:
+        sender.fail_next(answer)
+    await deliver(outbound, database)
+    (pace,) = await execute(engine, "select free_at - now() as ahead from number_paces")
+    assert (seconds - 1) * SECOND < pace.ahead <= (seconds + 0.2) * SECOND
+
+
 async def test_a_number_whose_outcomes_are_unknown_stops_after_three(engine, database, make, sender, account) -> None:
     outbound, found = make(), []
     for _ in range(4):

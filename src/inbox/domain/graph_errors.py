@@ -25,7 +25,7 @@ WINDOW_CODES: Final = tuple(code for code, row in GRAPH_ERRORS.items() if row.ve
 """The customer service window was closed. 470 is that of earlier versions."""
 
 STOPPING: Final = frozenset({131048})
-"""Refusals after which the number rests as well: the spam limit would refuse whatever follows."""
+"""Refusals after which the account is paused as well: the spam limit would refuse whatever follows."""
 
 _INVALID: Final = 100
 _TOO_MANY: Final = 429

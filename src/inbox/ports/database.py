@@ -176,6 +176,10 @@ class Outbox(Protocol):
         """
         ...
 
+    async def rest(self, account_id: AccountId, rest: timedelta) -> None:
+        """Nothing of this number is claimed for so long from now on; 0 ends a rest."""
+        ...
+
     async def hurry(self, keys: Sequence[str]) -> None:
         """What the heads of these lanes waited for has come: they are due now. Those in work are left alone."""
         ...

@@ -12,6 +12,7 @@ from inbox.domain.accounts import Channel
 from inbox.domain.bot import Mode
 from inbox.domain.contacts import Address
 from inbox.domain.content import Content
+from inbox.domain.events import Event
 from inbox.domain.ids import AccountId, ConversationId, DeliveryId, MessageId, TurnId, UserId
 from inbox.domain.inbound import Effect, InboundMessage, InboundStatus, Unknown
 from inbox.domain.media import MediaState
@@ -196,9 +197,10 @@ class IdempotencyKey(msgspec.Struct, frozen=True, kw_only=True):
 class Closed(msgspec.Struct, frozen=True, kw_only=True):
     """A message that WhatsApp took and failed later, about which a person has just decided.
 
-    `reply_to_wamid` is what it quotes.
+    `event` is what everybody is told, `reply_to_wamid` what it quotes.
     """
 
+    event: Event
     reply_to_wamid: str | None
 
 

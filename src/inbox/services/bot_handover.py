@@ -13,7 +13,7 @@ from inbox.domain.clock import Clock
 from inbox.domain.contacts import Address
 from inbox.domain.content import Text
 from inbox.domain.conversations import Conversation, HandoverReason
-from inbox.domain.errors import InboxError
+from inbox.domain.errors import InboxError, Invalid
 from inbox.domain.events import SERVICE, BotHandedOver, ConversationCreated
 from inbox.domain.ids import AccountId, ConversationId, MessageId, uuid7
 from inbox.domain.messages import Author
@@ -160,6 +160,8 @@ class Stepping:
         changes = {"content": content, "text": shown, "expires_at": alert.at + TTL_TEMPLATE}
         try:
             return await described(tx, msgspec.structs.replace(alert, **changes))
+        except Invalid:  # it does not fit, as far as is known here: then WhatsApp says so, or takes it
+            return msgspec.structs.replace(alert, **changes)
         except InboxError:
             return alert
 

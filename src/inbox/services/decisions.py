@@ -6,7 +6,7 @@ from inbox.domain.access import Actor, ActorKind, Permission
 from inbox.domain.audit import Action, entry
 from inbox.domain.clock import Clock
 from inbox.domain.conversations import Conversation
-from inbox.domain.errors import MessageNotFound, PermissionDenied, WindowClosed
+from inbox.domain.errors import MessageNotFound, PermissionDenied, WhatsAppNotConfigured, WindowClosed
 from inbox.domain.ids import MessageId
 from inbox.domain.outbound import State, Step
 from inbox.domain.outgoing import Sendable
@@ -15,7 +15,7 @@ from inbox.domain.signals import MessageSettled, WorkWaiting
 from inbox.domain.work import WorkKind
 from inbox.ports.database import Database, Transaction
 from inbox.ports.records import Closed, NewMessage, Owner
-from inbox.services.accepting import addressed, draft, expiry, is_open, put, timed
+from inbox.services.accepting import addressed, draft, expiry, is_open, is_usable, put, timed
 from inbox.services.attaching import attach
 from inbox.services.template_sends import allowed
 
@@ -42,8 +42,8 @@ class Decisions:
         """Sends once more what failed, or what may have been sent: then the customer may get it twice.
 
         What WhatsApp took and failed later stays as it is: the actor sends the same as a message of its own. Returns
-        the id of the message that is sent. A person's right alone. Raises `MessageNotUndecided`, `WindowClosed`, and
-        `TemplatePaused` and its kin: then nothing changes.
+        the id of the message that is sent. A person's right alone. Raises `MessageNotUndecided`, `WindowClosed`,
+        `WhatsAppNotConfigured`, what `addressed` raises, and `TemplatePaused` and its kin: then nothing changes.
         """
         owner = await self._owner_for_person(actor, message_id)
         async with self._database.transaction() as tx:
@@ -53,20 +53,19 @@ class Decisions:
             if not isinstance(content, Sendable):
                 raise MessageNotUndecided
             until = expiry(conversation, content, now)
-            closed = await tx.messages.close(owner.account_id, message_id, Step.RESENT_BY_HUMAN)
-            event = closed or await tx.messages.decide(
-                owner.account_id, message_id, Step.RESENT_BY_HUMAN, expires_at=until
-            )
+            step = Step.RESENT_BY_HUMAN
+            closed = await tx.messages.close(owner.account_id, message_id, step)
+            event = closed.event if closed else await tx.messages.decide(owner.account_id, message_id, step, until)
             if event is None:
                 raise MessageNotUndecided
             if not is_open(conversation, content, now, until):
                 raise WindowClosed
             await allowed(tx, owner.account_id, content)
-            await tx.audit(entry(actor, Action.MESSAGE_RESENT, message_id, account_id=owner.account_id))
-            if isinstance(event, Closed):
-                new = draft(actor, owner.account_id, owner.conversation_id, content, key=None, send_at=None, now=now)
-                return await _say_again(tx, conversation, new, event)
             await tx.record(event)
+            await tx.audit(entry(actor, Action.MESSAGE_RESENT, message_id, account_id=owner.account_id))
+            if closed:
+                new = draft(actor, owner.account_id, owner.conversation_id, content, key=None, send_at=None, now=now)
+                return await _say_again(tx, conversation, new, closed)
             tx.wake(WorkWaiting(WorkKind.SEND))
             return message_id
 
@@ -76,12 +75,13 @@ class Decisions:
         async with self._database.transaction() as tx:
             await tx.conversations.lock(owner.account_id, owner.conversation_id)
             event = await tx.messages.decide(owner.account_id, message_id, Step.DISCARDED_BY_HUMAN)
-            if event is not None:
-                await tx.record(event)
-            elif await tx.messages.close(owner.account_id, message_id, Step.DISCARDED_BY_HUMAN) is None:
+            closed = None if event else await tx.messages.close(owner.account_id, message_id, Step.DISCARDED_BY_HUMAN)
+            told = closed.event if closed else event
+            if told is None:
                 raise MessageNotUndecided
+            await tx.record(told)
             await tx.audit(entry(actor, Action.MESSAGE_DISCARDED, message_id, account_id=owner.account_id))
-            return State.FAILED if event is None else State.CANCELLED
+            return State.FAILED if closed else State.CANCELLED
 
     async def _owner(self, actor: Actor, message_id: MessageId) -> Owner:
         owner = await self._database.queries.owner_of_message(message_id)
@@ -98,6 +98,8 @@ class Decisions:
 
 
 async def _say_again(tx: Transaction, conversation: Conversation, new: NewMessage, closed: Closed) -> MessageId:
+    if not await is_usable(tx.accounts.channel(new.account_id)):
+        raise WhatsAppNotConfigured
     new = await addressed(tx, timed(new, conversation, new.at), None)
     await put(tx, conversation, msgspec.structs.replace(new, reply_to_wamid=closed.reply_to_wamid))
     await attach(tx, new)

@@ -13,7 +13,6 @@ from inbox.domain.access import Actor, Permission
 from inbox.domain.clock import Clock
 from inbox.domain.conversations import Conversation
 from inbox.domain.errors import (
-    CircuitOpen,
     CommitUnknown,
     ConversationNotFound,
     DatabaseTimeout,
@@ -22,20 +21,15 @@ from inbox.domain.errors import (
     Invalid,
     MessageNotFound,
 )
-from inbox.domain.graph_errors import STOPPING, sentence
 from inbox.domain.ids import AccountId, ConversationId, MessageId
-from inbox.domain.outbound import UNCONFIRMED_AFTER, UNCONFIRMED_AFTER_CODE, OpId, State
+from inbox.domain.outbound import OpId, State
 from inbox.domain.outgoing import Sendable
-from inbox.domain.pacing import pair_wait
 from inbox.domain.signals import MessageSettled, Signal
 from inbox.domain.uploads import uses
 from inbox.domain.upstream_errors import (
-    AccountProblem,
     FenceRefused,
-    NothingSent,
     OutcomeUnknown,
     Refused,
-    TryLater,
 )
 from inbox.domain.work import Lane, back_off
 from inbox.ports.database import Database, Transaction
@@ -47,25 +41,20 @@ from inbox.services.accepting import addressed, created, draft, is_usable, is_us
 from inbox.services.attaching import attach
 from inbox.services.handing_over import FileNotTaken, HandingOver
 from inbox.services.hands import Hands
+from inbox.services.outcomes import LOOKED_AT_AGAIN, is_outage, settlement, wait_for_nothing
 from inbox.services.resting import Resting, Try
 from inbox.services.rights import Rights
 from inbox.services.unseen import LastSeen, behind_all
 from inbox.services.waiting import Waiting
 
 _UNDER_WAY: Final = frozenset({State.QUEUED, State.CLAIMED, State.WIRE, State.UNKNOWN, State.UNCONFIRMED})
-_LOOKED_AT_AGAIN: Final = timedelta(minutes=1)
-"""How often the messages of an account that is paused or cannot be used are looked at again."""
 _OUTAGE: Final = (DatabaseUnavailable, DatabaseTimeout, CommitUnknown)
 _WRITES: Final = 5
 """How often an outcome is written before it is left to the reaper: some seconds, while a database restarts."""
-_MEETS_CIRCUIT: Final = timedelta(seconds=1)
-"""The wait of what met an open circuit: the workers leave it alone until the circuit lets something through."""
 _MEETS_REST: Final = timedelta(seconds=1)
-"""The wait of a message whose number rests: after it the number keeps it back, as long as that takes."""
-_REPEATED_WITHIN: Final = {"app": 60.0, "waba": 60.0, "number": 1.0, "pair": 1.0, "service": 5.0, "upgrade": 1.0}
-"""Seconds to wait for the first time, by what is throttled, when WhatsApp names no time."""
-_TOO_FAST: Final = frozenset({"app", "waba", "number"})
-"""What is throttled when a number sends too fast, alone or with others: it slows down."""
+"""The wait of a message whose number began to rest: after it the number keeps it back, as long as that takes."""
+_TRIAL: Final = timedelta(seconds=20)
+"""While one message tries a number, no other one is claimed: longer than a send may take."""
 
 
 class Accepted(NamedTuple):
@@ -165,7 +154,7 @@ class Outbound:
         """What became of the message: the final word, or how far it is after `within` seconds.
 
         A message for later is not waited for, nor one that was given back to wait: throttled, a paused account, an open
-        circuit.
+        circuit, a number that rests.
         `is_prompt` is what `accept` said a moment ago: there is nothing to see yet. While the database does not answer,
         the message counts as queued: it is stored, an error would say that it is not. Raises `MessageNotFound`.
         """
@@ -198,11 +187,17 @@ class Outbound:
         """One attempt at WhatsApp, and its outcome written down. Returns where the message stands."""
         self._waiting.discard(lane.key)
         if outgoing.is_paused:
-            return await self._give_back(outgoing, lane, _LOOKED_AT_AGAIN)
+            return await self._give_back(outgoing, lane, LOOKED_AT_AGAIN)
         with self.resting.trying(outgoing.account_id) as number:
             if number is None:
                 return await self._give_back(outgoing, lane, _MEETS_REST)
-            return await self._attempt(outgoing, lane, number)
+            if not number.is_trial:
+                return await self._attempt(outgoing, lane, number)
+            await self._rest(outgoing.account_id, _TRIAL)
+            state = await self._attempt(outgoing, lane, number)
+            if state is State.ACCEPTED:
+                await self._rest(outgoing.account_id, timedelta(0))
+            return state
 
     async def resume(self, most: int | None) -> None:
         """WhatsApp may be there again: `most` of the lanes that an outage put off are due now, None is all."""
@@ -228,38 +223,41 @@ class Outbound:
         except asyncio.CancelledError:
             # The process stops in the middle of a send: what may have left is unknown, the rest goes back.
             if fence.is_passed:
-                await self._settle(_settlement(outgoing, OutcomeUnknown(), lane), lane)
+                await self._settle(settlement(outgoing, OutcomeUnknown(), lane), lane)
             else:
                 await self._give_back(outgoing, lane, timedelta(0))
             raise
         number.accepted()
-        settlement = Settlement(
+        taken = Settlement(
             message_id=outgoing.id,
             account_id=outgoing.account_id,
             token=outgoing.token,
             state=State.ACCEPTED,
             wamid=accepted.wamid,
         )
-        return await self._settle(settlement, lane)
+        return await self._settle(taken, lane)
 
     async def _failed(
         self, outgoing: Outgoing, lane: Lane, error: InboxError, *, is_judged: bool, rests: timedelta | None = None
     ) -> State:
         """`is_judged`: it may have left, or WhatsApp refused its file; the class of the error says where it stands."""
         if is_judged:
-            state = await self._settle(_settlement(outgoing, error, lane, rests), lane)
+            state = await self._settle(settlement(outgoing, error, lane, rests), lane)
             if isinstance(error, Refused):
                 await self._files.forget(outgoing)
         else:
             # Nothing can have left, whatever the error is.
-            state = await self._give_back(outgoing, lane, _wait_for_nothing(error, lane.retries + 1))
-        if state is State.QUEUED and _is_outage(error):
+            state = await self._give_back(outgoing, lane, wait_for_nothing(error, lane.retries + 1))
+        if state is State.QUEUED and is_outage(error):
             self._waiting.add(lane.key)
         return state
 
-    async def _settle(self, settlement: Settlement, lane: Lane) -> State:
-        await _written(lambda: self._database.outbox.settle(settlement, lane))
-        return settlement.state
+    async def _rest(self, account_id: AccountId, rest: timedelta) -> None:
+        await _written(lambda: self._database.outbox.rest(account_id, rest))
+
+    async def _settle(self, outcome: Settlement, lane: Lane) -> State:
+        await _written(lambda: self._database.outbox.settle(outcome, lane))
+        return outcome.state
 
     async def _give_back(self, outgoing: Outgoing, lane: Lane, wait: timedelta) -> State:
         await _written(lambda: self._database.outbox.release(outgoing.id, outgoing.token, lane, wait))
@@ -332,65 +330,3 @@ class _Fence:
         if await self._database.outbox.to_wire(self._outgoing.id, self._outgoing.token) is None:
             raise FenceRefused
         self.is_passed = True
-
-
-def _settlement(outgoing: Outgoing, error: InboxError, lane: Lane, rests: timedelta | None = None) -> Settlement:
-    """The outcome classes of a send that had passed the fence; `rests` is what its number does from now on."""
-    settled = Settlement(
-        message_id=outgoing.id,
-        account_id=outgoing.account_id,
-        token=outgoing.token,
-        state=State.UNKNOWN,
-        reason=error.code,
-        rests=rests,
-    )
-    match error:
-        case Refused():
-            said = sentence(error.graph_code, "" if str(error) == error.code else str(error))
-            pause = said if error.graph_code in STOPPING else None
-            return msgspec.structs.replace(
-                settled, state=State.FAILED, error_code=error.graph_code, error_message=said, pause=pause
-            )
-        case AccountProblem():
-            return msgspec.structs.replace(
-                settled, state=State.QUEUED, error_code=error.graph_code, pause=str(error), wait=_LOOKED_AT_AGAIN
-            )
-        case TryLater(scope="pair"):
-            wait = max(pair_wait(lane.pair_refusals), timedelta(seconds=error.retry_after or 0))
-            return msgspec.structs.replace(settled, state=State.QUEUED, wait=wait, throttled="pair")
-        case NothingSent() | TryLater():
-            wait = _wait(error, outgoing.attempt + 1)
-            throttled = "number" if isinstance(error, TryLater) and error.scope in _TOO_FAST else None
-            return msgspec.structs.replace(settled, state=State.QUEUED, wait=wait, throttled=throttled)
-        case OutcomeUnknown(graph_code=code) if code is not None:
-            return msgspec.structs.replace(settled, error_code=code, unknown_for=UNCONFIRMED_AFTER_CODE)
-        case _:
-            return msgspec.structs.replace(settled, unknown_for=UNCONFIRMED_AFTER)
-
-
-def _wait_for_nothing(error: InboxError, attempt: int) -> timedelta:
-    """The wait after a try of which no byte left. What only an operator can repair is not looked at all the time."""
-    match error:
-        case FenceRefused():
-            return timedelta(0)
-        case CircuitOpen():
-            return _MEETS_CIRCUIT
-        case AccountProblem() | Refused():
-            return _LOOKED_AT_AGAIN
-        case _:
-            return _wait(error, attempt)
-
-
-def _is_outage(error: InboxError) -> bool:
-    """True for what passes when WhatsApp is there again; false for what one number waits for, and for a named time."""
-    is_service = isinstance(error, NothingSent) or (isinstance(error, TryLater) and error.scope == "service")
-    return is_service and error.retry_after is None
-
-
-def _wait(error: InboxError, attempt: int) -> timedelta:
-    if error.retry_after is not None:
-        return timedelta(seconds=min(max(error.retry_after, 1.0), 300.0))
-    first = _REPEATED_WITHIN[error.scope] if isinstance(error, TryLater) else 1.0
-    if isinstance(error, TryLater):
-        return back_off(attempt, first=first, most=5.0 if error.scope == "upgrade" else 300.0)
-    return back_off(attempt, first=first, most=30.0)

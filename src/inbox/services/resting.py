@@ -2,8 +2,9 @@
 
 While WhatsApp upgrades a number (131057), or answers its sends so that their outcome is unknown (1, 131000), nothing is
 wrong with other numbers, so the circuit of WhatsApp stays out of it. But each send of the latter kind leaves a message
-that a person has to decide about. The row of the number in the database makes all workers leave it alone; what is kept
-here tells only when that begins and ends: a process that does not know it makes a few more tries.
+that a person has to decide about. The row of the number in the database makes all workers leave it alone, also while a
+message tries it; what is kept here tells only when that begins and ends. A process that was just started does not know
+it: what it claims at once leaves until three answers are there.
 """
 
 import time
@@ -89,6 +90,11 @@ class Try:
         self._resting = resting
         self._account_id = account_id
         self._rested = rested
+
+    @property
+    def is_trial(self) -> bool:
+        """True for the first message after a rest, of this process."""
+        return self._rested > 0
 
     def accepted(self) -> None:
         """WhatsApp took the message."""

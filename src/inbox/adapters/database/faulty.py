@@ -336,6 +336,9 @@ class FaultyOutbox:
         await self._inner.release(message_id, token, lane, wait)
         await self._failpoints.hit("outbox.release:after")
 
+    async def rest(self, account_id: AccountId, rest: timedelta) -> None:
+        await self._inner.rest(account_id, rest)
+
     async def hurry(self, keys: Sequence[str]) -> None:
         await self._inner.hurry(keys)
 

@@ -49,14 +49,15 @@ async def cancel(
     "/messages/{message_id:str}/resend",
     status_code=200,
     permission=Permission.MESSAGES_SEND,
-    responses=documented(*SIGNED_IN, 404, 409),
+    responses=documented(*SIGNED_IN, 400, 404, 409, 422),
 )
 @inject
 async def resend(message_id: FromPath[str], actor: NamedDependency[Actor], decisions: FromDishka[Decisions]) -> Decided:
     """Sends again what failed, or what may have been sent: that one may reach the customer twice.
 
     What WhatsApp took and failed later is sent as a message of its own: `id` is the id of that one, and the failed one
-    stays as it is. For people only, and kept in the audit trail.
+    stays as it is. 422 if it does not fit any more: its template has changed since, for one. For people only, and kept
+    in the audit trail.
     """
     sent = await decisions.resend(actor, MessageId(object_id(message_id, MessageNotFound)))
     return Decided(id=str(sent), delivery_state="queued")

@@ -46,7 +46,7 @@ update outbox o set reason = :step, updated_at = now()
 from messages m
 where o.id = :id and o.account_id = :account_id and o.state = :failed and o.wamid is not null and m.id = o.id
   and (o.reason is null or o.reason <> all(cast(:decided as text[])))
-returning m.reply_to_wamid
+returning m.id, m.account_id, m.conversation_id, m.status, m.wa_message_id, m.error_code, m.reply_to_wamid
 """).bindparams(failed=State.FAILED.value, decided=[Step.RESENT_BY_HUMAN.value, Step.DISCARDED_BY_HUMAN.value])
 
 _SHOW: Final = text("""
@@ -91,4 +91,6 @@ async def close(connection: AsyncConnection, account_id: AccountId, message_id: 
     if (await connection.execute(_LOCK, scope)).one_or_none() is None:
         return None
     row = (await connection.execute(_CLOSE, {**scope, "step": step.value})).one_or_none()
-    return None if row is None else Closed(reply_to_wamid=row.reply_to_wamid)
+    if row is None:
+        return None
+    return Closed(event=statuses.changed(row, None, reason=step.value), reply_to_wamid=row.reply_to_wamid)

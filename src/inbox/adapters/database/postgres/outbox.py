@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inbox.adapters.database.postgres import event_log, statuses, undelivered, windows
+from inbox.adapters.database.postgres import event_log, paces, statuses, undelivered, windows
 from inbox.adapters.database.postgres.absences import Absences
 from inbox.adapters.database.postgres.engine import autocommit, database_errors, repeated
 from inbox.adapters.database.postgres.outbox_fences import Fences
@@ -162,6 +162,11 @@ class PostgresOutbox:
 
         await repeated(once)
         self._events.publish(MessageSettled(message_id) if wait else WorkWaiting(WorkKind.SEND))
+
+    async def rest(self, account_id: AccountId, rest: timedelta) -> None:
+        with database_errors():
+            async with self._engine.begin() as connection:
+                await paces.rest(connection, {account_id: rest})
 
     async def hurry(self, keys: Sequence[str]) -> None:
         if keys:

@@ -161,8 +161,10 @@ from before where a.id = before.id
 returning before.paused_at is null as is_news
 """)
 
+# What was under way when the pause began says nothing about it.
 _RESUME: Final = text("""
-update whatsapp_accounts set paused_at = null, paused_reason = null where id = :id and paused_at is not null
+update whatsapp_accounts set paused_at = null, paused_reason = null
+where id = :id and paused_at <= (select wire_at from outbox where id = :message_id and account_id = :id)
 returning id
 """)
 
@@ -274,7 +276,7 @@ async def _pace(connection: AsyncConnection, settlements: Iterable[Settlement]) 
 
 async def _account(connection: AsyncConnection, settlement: Settlement, *, is_paused: bool) -> list[Event]:
     """What the outcome says about the account; told once, when it changes."""
-    values = {"id": settlement.account_id}
+    values = {"id": settlement.account_id, "message_id": settlement.message_id}
     if settlement.pause is not None:
         paused = (await connection.execute(_PAUSE, values | {"reason": settlement.pause})).one_or_none()
         if paused is None or not paused.is_news:

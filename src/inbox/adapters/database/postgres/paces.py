@@ -124,12 +124,13 @@ set learned = excluded.learned, learned_at = excluded.learned_at, free_at = grea
 where p.learned_at is null or p.learned_at <= now() - cast(:deaf as interval)
 """).bindparams(burst=BURST, deaf=DEAF)  # noqa: S608 - constants of ours
 
-# The number keeps its rate: it was not too fast. The bucket may run ahead by the burst, so that much is added.
+# The number keeps its rate: it was not too fast. The bucket may run ahead by the burst, so that much is added. What was
+# known last counts: a trial ends, or another rest begins.
 _REST: Final = text("""
-insert into number_paces as p (account_id, free_at)
-select a.id, now() + a.rest + cast(:burst as interval)
+insert into number_paces (account_id, free_at)
+select a.id, now() + case when a.rest > interval '0' then a.rest + cast(:burst as interval) else a.rest end
 from unnest(cast(:accounts as uuid[]), cast(:rests as interval[])) a(id, rest) order by a.id
-on conflict (account_id) do update set free_at = greatest(p.free_at, excluded.free_at)
+on conflict (account_id) do update set free_at = excluded.free_at
 """).bindparams(burst=BURST)
 
 _SET: Final = text("""
@@ -167,7 +168,7 @@ async def slow(connection: AsyncConnection, accounts: Collection[UUID]) -> None:
 
 
 async def rest(connection: AsyncConnection, rests: Mapping[UUID, timedelta]) -> None:
-    """Nothing of these numbers leaves for so long."""
+    """Nothing of these numbers leaves for so long from now on; 0 ends a rest."""
     if rests:
         accounts = sorted(rests)
         await connection.execute(_REST, {"accounts": accounts, "rests": [rests[one] for one in accounts]})

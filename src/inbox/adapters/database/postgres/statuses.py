@@ -2,7 +2,8 @@
 
 The history is a set: a repetition adds nothing. What the message and its row in the outbox show is computed from the
 whole history of the message, so the order in which statuses arrive cannot matter. Before any call here contacts and
-conversations must be locked already, if they are needed at all; here come messages, history, lanes, outbox.
+conversations must be locked already, if they are needed at all; here come messages, history, lanes, outbox, and once
+more messages, if a reaction of ours that failed had replaced another one.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -130,7 +131,8 @@ with word as (
                               then ' (' || left(s.error_details, 300) || ')' else '' end,
                     cast(:rejected as text) || ' (' || left(case when s.error_details is distinct from s.error_title
                                                    then concat_ws(': ', s.error_title, s.error_details)
-                                                   else s.error_title end, 300) || ')') as error_message
+                                                   else s.error_title end, 300) || ')',
+                    cast(:rejected as text)) as error_message
     from message_statuses s
     left join unnest(cast(:codes as int[]), cast(:sayings as text[]), cast(:opens as boolean[])) f(code, said, is_open)
       on f.code = s.error_code
