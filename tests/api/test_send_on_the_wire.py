@@ -5,8 +5,6 @@ quoted wamids and names of templates are those of the examples. Two things canno
 and we make `biz_opaque_callback_data`.
 """
 
-import asyncio
-import contextlib
 import json
 import time
 from uuid import UUID
@@ -15,10 +13,11 @@ import httpx
 import msgspec
 
 from adapters.webhook_bodies import a_body, a_contact, a_message
+from api.at_work import at_work
 from api.conftest import APP_SECRET, a_caller
-from api.test_upstream_answers import TOKEN, people
+from api.test_upstream_answers import TOKEN
 from applications import a_browser
-from builders import SEALER, an_account, execute, until
+from builders import an_account, execute, until
 from contracts.trust import certificates
 from inbox.domain.access import Permission
 from inbox.domain.ids import MessageId
@@ -26,11 +25,8 @@ from inbox.domain.outbound import OpId
 from inbox.emulators.graph_api.app import create_app as create_graph
 from inbox.emulators.graph_api.config import Behaviour, GraphApiConfig, PayloadVersion
 from inbox.emulators.serving import serve
-from inbox.entrypoints.worker import Worker
 from inbox.kit.signing import sign
-from inbox.main.container import build
-from inbox.main.runtime import Runtime
-from inbox.main.settings import WhatsApp
+from inbox.main.settings import Settings, WhatsApp
 from payloads.sends import Example, Json, examples, template_for
 from template_builders import set_waba
 
@@ -139,34 +135,9 @@ class Service:
         return found
 
 
-@contextlib.asynccontextmanager
-async def at_work(applications, settings, database_url, data_dir, url):
-    """All of it as in production, but for who signs in and where WhatsApp is."""
-    runtime = Runtime(
-        settings=msgspec.structs.replace(
-            settings, whatsapp=WhatsApp(graph_url=url, app_secret=settings.whatsapp.app_secret)
-        ),
-        database_url=database_url,
-        sealer=SEALER,
-        token_secrets=(b"t" * 32,),
-        data_dir=data_dir,
-    )
-    container = build(runtime, people())
-    try:
-        worker = await container.get(Worker)
-        async with (
-            applications.lent(runtime.settings, container) as app,
-            app.lifespan(),
-            a_browser(app) as browser,
-            asyncio.TaskGroup() as group,
-        ):
-            group.create_task(worker.run())
-            try:
-                yield browser
-            finally:
-                worker.stop()
-    finally:
-        await container.close()
+def at(url: str, settings: Settings) -> Settings:
+    """WhatsApp is the emulator, with the times of production."""
+    return msgspec.structs.replace(settings, whatsapp=WhatsApp(graph_url=url, app_secret=settings.whatsapp.app_secret))
 
 
 def written(body: Json) -> str:
@@ -184,7 +155,8 @@ async def test_every_example_reaches_whatsapp_as_exactly_metas_json(
     async with (
         serve(create_graph(GraphApiConfig(access_token=TOKEN, behaviour=BEHAVIOUR))) as served,
         httpx.AsyncClient(verify=certificates()) as http,
-        at_work(applications, settings, database_url, tmp_path, served.url) as browser,
+        at_work(applications, at(served.url, settings), database_url, tmp_path) as app,
+        a_browser(app) as browser,
     ):
         whatsapp, service = OtherSide(served.url, http), Service(engine, browser, headers)
         for name, example in EXAMPLES.items():

@@ -6,16 +6,14 @@ import contextlib
 import httpx
 import pytest
 
+from api.at_work import at_work
 from api.conftest import a_caller
 from api.test_send_contents import OPEN
-from api.test_upstream_answers import TOKEN, arm, graph, people, with_whatsapp
+from api.test_upstream_answers import TOKEN, arm, graph, with_whatsapp
 from applications import a_browser
-from builders import SEALER, a_conversation, an_account, execute
+from builders import a_conversation, an_account, execute
 from contracts.trust import certificates
 from inbox.domain.access import Permission
-from inbox.entrypoints.worker import Worker
-from inbox.main.container import build
-from inbox.main.runtime import Runtime
 
 __all__ = ["graph"]
 
@@ -23,30 +21,14 @@ CONTENT = {"type": "buttons", "body": "Quel jour ?", "buttons": [{"id": "mon", "
 
 
 @contextlib.asynccontextmanager
-async def at_work(applications, settings, database_url, graph, data_dir):
-    """Two browsers before one API, with a worker that sends through the emulator."""
-    runtime = Runtime(
-        settings=with_whatsapp(settings, graph),
-        database_url=database_url,
-        sealer=SEALER,
-        token_secrets=(b"t" * 32,),
-        data_dir=data_dir,
-    )
-    container = build(runtime, people())
-    try:
-        worker = await container.get(Worker)
-        async with (
-            applications.lent(runtime.settings, container) as app,
-            app.lifespan(),
-            a_browser(app) as one,
-            a_browser(app) as other,
-            asyncio.TaskGroup() as group,
-        ):
-            group.create_task(worker.run())
-            yield one, other
-            worker.stop()
-    finally:
-        await container.close()
+async def two_browsers(applications, settings, database_url, graph, data_dir):
+    """Before one API, with a worker that sends through the emulator."""
+    async with (
+        at_work(applications, with_whatsapp(settings, graph), database_url, data_dir) as app,
+        a_browser(app) as one,
+        a_browser(app) as other,
+    ):
+        yield one, other
 
 
 async def a_number(graph):
@@ -72,7 +54,7 @@ async def test_however_often_it_is_clicked_the_customer_gets_it_once(
     if fault is not None:
         await arm(graph, action=fault, kind="send", count=1)
 
-    async with at_work(applications, settings, database_url, graph, tmp_path) as (one, other):
+    async with two_browsers(applications, settings, database_url, graph, tmp_path) as (one, other):
 
         async def click(browser):
             return await browser.post("/messages/send", json=body, headers=headers)
@@ -101,7 +83,7 @@ async def test_the_message_arrives_as_it_was_asked_for(applications, settings, d
     conversation = await a_conversation(engine, account, window_expires_at=OPEN)
     headers = await a_caller(engine, account, Permission.MESSAGES_SEND)
     body = {"conversation_id": str(conversation), "content": CONTENT}
-    async with at_work(applications, settings, database_url, graph, tmp_path) as (browser, _):
+    async with two_browsers(applications, settings, database_url, graph, tmp_path) as (browser, _):
         await browser.post("/messages/send", json=body, headers=headers)
         async with asyncio.timeout(20):
             while not (sent := await arrived(graph)):

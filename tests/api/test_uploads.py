@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from litestar.exceptions import HTTPException
 
 from api.conftest import a_caller
 from builders import a_conversation, an_account, execute
@@ -21,7 +20,6 @@ from inbox.domain.access import Permission
 from inbox.domain.failure_cases import CASES
 from inbox.domain.outgoing_files import Document, Image
 from inbox.emulators.serving import serve
-from inbox.entrypoints.http.uploads import pieces_of
 from inbox.entrypoints.worker import Worker
 from sample_files import GIF, MP3, PDF, PNG, opus, sticker
 
@@ -346,27 +344,6 @@ async def test_sixty_megabytes_pass_without_being_in_memory(http, sender, accoun
     assert answer.status_code == 200, answer.text
     assert answer.json()["size"] == len(PDF) + 240 * len(block)
     assert peak < 20 * MB
-
-
-class Slow:
-    """A request whose body never comes, or comes and then ends in the middle."""
-
-    def __init__(self, *pieces: bytes, waits: bool) -> None:
-        self._pieces, self._waits = pieces, waits
-
-    async def stream(self) -> AsyncIterator[bytes]:
-        for piece in self._pieces:
-            yield piece
-        if self._waits:
-            await asyncio.Event().wait()
-
-
-@pytest.mark.parametrize(("seconds", "idle"), [(30.0, 0.01), (0.01, 30.0)])
-async def test_a_body_that_does_not_come_is_408(seconds, idle):
-    with pytest.raises(HTTPException) as caught:
-        async for _ in pieces_of(Slow(b"a", waits=True), seconds=seconds, idle=idle):  # type: ignore[arg-type]
-            pass
-    assert caught.value.status_code == 408
 
 
 async def test_a_client_that_leaves_in_the_middle_leaves_nothing_behind(app, engine, sender, account):

@@ -8,6 +8,7 @@ import pytest
 from granian.constants import Interfaces
 from granian.server.embed import Server
 from litestar import Litestar, Request, post
+from litestar.exceptions import HTTPException
 
 from inbox.entrypoints.http.uploads import pieces_of
 from inbox.kit.form_reading import one_file
@@ -104,3 +105,24 @@ async def test_a_client_that_falls_silent_in_the_middle_is_408(client, taken):
     async with asyncio.timeout(20):
         assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
     writer.close()
+
+
+class Slow:
+    """A request whose body never comes, or comes and then ends in the middle."""
+
+    def __init__(self, *pieces: bytes, waits: bool) -> None:
+        self._pieces, self._waits = pieces, waits
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+        if self._waits:
+            await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(("seconds", "idle"), [(30.0, 0.01), (0.01, 30.0)])
+async def test_a_body_that_does_not_come_is_408(seconds, idle):
+    with pytest.raises(HTTPException) as caught:
+        async for _ in pieces_of(Slow(b"a", waits=True), seconds=seconds, idle=idle):  # type: ignore[arg-type]
+            pass
+    assert caught.value.status_code == 408

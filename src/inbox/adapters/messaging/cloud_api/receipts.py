@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 
 from inbox.adapters.messaging.cloud_api import errors
+from inbox.adapters.messaging.cloud_api.wire import is_success
 from inbox.domain.accounts import Channel
 from inbox.domain.errors import InboxError, WhatsAppNotConfigured
 from inbox.domain.upstream_errors import (
@@ -44,10 +45,10 @@ class CloudApiReceipts:
                     content=body,
                 )
             except CallFailed as failed:
-                if failed.reach is Reach.ANSWERED and failed.status is not None and _is_success(failed.status):
+                if failed.reach is Reach.ANSWERED and failed.status is not None and is_success(failed.status):
                     return  # what it says beside that is of no use
                 raise _failure(failed) from failed
-            if not _is_success(reply.status):
+            if not is_success(reply.status):
                 raise _refusal(reply)
 
         await self._guard.call(attempt, on_timeout=lambda: WhatsAppTimeout("WhatsApp did not answer in time."))
@@ -73,7 +74,3 @@ def _refusal(reply: Reply) -> InboxError:
     error = errors.of_send(reply.status, reply.headers, reply.body)
     # There is no doubt to keep: whatever became of it, the call may be repeated.
     return WhatsAppError(str(error)) if isinstance(error, OutcomeUnknown) else error
-
-
-def _is_success(status: int) -> bool:
-    return 200 <= status < 300  # noqa: PLR2004 - the class of success, RFC 9110

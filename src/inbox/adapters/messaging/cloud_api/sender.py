@@ -6,7 +6,7 @@ import msgspec
 
 from inbox.adapters.messaging.cloud_api import errors
 from inbox.adapters.messaging.cloud_api.bodies import body_of
-from inbox.adapters.messaging.cloud_api.wire import SendAnswer
+from inbox.adapters.messaging.cloud_api.wire import SendAnswer, is_success
 from inbox.domain.accounts import Channel
 from inbox.domain.contacts import Address
 from inbox.domain.content import Content
@@ -66,7 +66,7 @@ class CloudApiSender:
                 )
             except CallFailed as failed:
                 raise _failure(failed) from failed
-            if not _is_success(reply.status):
+            if not is_success(reply.status):
                 error = errors.of_send(reply.status, reply.headers, reply.body)
                 raise self._doubts.judged(error, channel.phone_number_id)
             self._doubts.end()
@@ -84,7 +84,7 @@ class CloudApiSender:
             reply = await self._api.call("GET", "/")
         except CallFailed as failed:
             raise _unreachable(failed) from failed
-        if not _is_success(reply.status) and reply.status != 400:  # noqa: PLR2004
+        if not is_success(reply.status) and reply.status != 400:  # noqa: PLR2004
             raise WhatsAppError(f"WhatsApp answered {reply.status}.")
         return True
 
@@ -103,7 +103,7 @@ def _failure(failed: CallFailed) -> InboxError:
         return errors.NotTried(f"Nothing was sent ({failed.reason}).")
     if failed.reach is Reach.NOTHING:
         return NothingSent(f"WhatsApp could not be reached ({failed.reason}).")
-    if failed.reach is Reach.ANSWERED and failed.status is not None and _is_success(failed.status):
+    if failed.reach is Reach.ANSWERED and failed.status is not None and is_success(failed.status):
         return _AcceptedUnread()
     return OutcomeUnknown(f"The connection to WhatsApp broke ({failed.reason}).")
 
@@ -121,13 +121,9 @@ def _deadline(progress: Progress) -> InboxError:
         return errors.NotTried("The fence took too long.")
     if progress.reach is Reach.NOTHING:
         return NothingSent("WhatsApp could not be reached in time.")
-    if progress.status is not None and _is_success(progress.status):
+    if progress.status is not None and is_success(progress.status):
         return _AcceptedUnread()
     return OutcomeUnknown("WhatsApp did not answer in time.")
-
-
-def _is_success(status: int) -> bool:
-    return 200 <= status < 300  # noqa: PLR2004 - the class of success, RFC 9110
 
 
 def _wamid(body: bytes) -> str | None:

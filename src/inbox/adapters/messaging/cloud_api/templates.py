@@ -9,7 +9,7 @@ import msgspec
 
 from inbox.adapters.messaging.cloud_api import template_wire as wire
 from inbox.adapters.messaging.cloud_api.errors import words_of
-from inbox.adapters.messaging.cloud_api.wire import Error, error_of
+from inbox.adapters.messaging.cloud_api.wire import Error, error_of, is_success
 from inbox.domain.accounts import Channel
 from inbox.domain.errors import CircuitOpen, InboxError, Invalid, Overloaded, WhatsAppNotConfigured
 from inbox.domain.graph_errors import find, telling
@@ -171,7 +171,7 @@ def _template(meta_id: str) -> str:
 
 
 def _checked(reply: Reply) -> Reply:
-    if 200 <= reply.status < 300:  # noqa: PLR2004 - the class of success, RFC 9110
+    if is_success(reply.status):
         return reply
     error = error_of(reply.body)
     code = None if error is None else error.code

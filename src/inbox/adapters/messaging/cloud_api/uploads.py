@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from inbox.adapters.messaging.cloud_api import errors
-from inbox.adapters.messaging.cloud_api.wire import UploadAnswer
+from inbox.adapters.messaging.cloud_api.wire import UploadAnswer, is_success
 from inbox.domain.accounts import Channel
 from inbox.domain.errors import CircuitOpen, InboxError, Overloaded, WhatsAppNotConfigured
 from inbox.domain.upstream_errors import AccountProblem, NothingSent, OutcomeUnknown
@@ -56,7 +56,7 @@ class CloudApiUploader:
             )
         except CallFailed as failed:
             raise _failure(failed) from failed
-        if not 200 <= reply.status < 300:  # noqa: PLR2004 - the class of success, RFC 9110
+        if not is_success(reply.status):
             error = errors.of_send(reply.status, reply.headers, reply.body)
             raise _not_taken(self._doubts.judged(error, channel.phone_number_id))
         self._doubts.end()

@@ -3,6 +3,8 @@
 Here is what all calls share and what answers hold; `wire_inbound` has the items of webhooks.
 """
 
+from http import HTTPStatus
+
 import msgspec
 from msgspec import Raw, Struct
 
@@ -96,6 +98,11 @@ class MediaNode(Struct, frozen=True):
 
 class ErrorAnswer(Struct, frozen=True):
     error: Error
+
+
+def is_success(status: int) -> bool:
+    """Whether WhatsApp says yes (RFC 9110, section 15.3)."""
+    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
 
 
 def error_of(body: bytes) -> Error | None:
