@@ -111,6 +111,18 @@ def test_after_a_rest_one_message_at_a_time_tries_the_number(bench: Bench) -> No
         assert bench.may_leave()
 
 
+@pytest.mark.parametrize("answer", [None, Refused()])
+def test_what_was_under_way_when_the_rest_began_does_not_end_it(bench: Bench, answer: InboxError | None) -> None:
+    with bench.resting.trying(ONE) as early:
+        assert early is not None
+        assert bench.rests(UPGRADE, 2) == [2, 4]
+        if answer is None:
+            early.accepted()
+        else:
+            early.failed(answer)
+    assert bench.rests(UPGRADE, 1) == [8]
+
+
 def test_what_was_under_way_when_the_rest_began_makes_it_no_longer(bench: Bench) -> None:
     with bench.resting.trying(ONE) as late:
         bench.fails(UPGRADE)
@@ -172,7 +184,7 @@ async def test_what_meets_the_rest_of_its_number_waits_and_burns_nothing(
     assert await deliver(outbound, database) is State.ACCEPTED
 
 
-@pytest.mark.parametrize(("answer", "seconds"), [(None, 0), (UPGRADE, 4), (OutcomeUnknown("cut"), 20)])
+@pytest.mark.parametrize(("answer", "seconds"), [(None, 0), (Refused(), 0), (UPGRADE, 4), (OutcomeUnknown("cut"), 20)])
 async def test_while_a_message_tries_the_number_no_process_claims_another_one(
     engine, database, make, sender, message, answer, seconds
 ) -> None:

@@ -101,6 +101,6 @@ async def _say_again(tx: Transaction, conversation: Conversation, new: NewMessag
     if not await is_usable(tx.accounts.channel(new.account_id)):
         raise WhatsAppNotConfigured
     new = await addressed(tx, timed(new, conversation, new.at), None)
-    await put(tx, conversation, msgspec.structs.replace(new, reply_to_wamid=closed.reply_to_wamid))
+    await put(tx, conversation, msgspec.structs.replace(new, reply_to_wamid=closed.reply_to_wamid), can_send=True)
     await attach(tx, new)
     return new.id

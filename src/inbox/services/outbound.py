@@ -195,7 +195,7 @@ class Outbound:
                 return await self._attempt(outgoing, lane, number)
             await self._rest(outgoing.account_id, _TRIAL)
             state = await self._attempt(outgoing, lane, number)
-            if state is State.ACCEPTED:
+            if state is not State.UNKNOWN and not number.began_rest:
                 await self._rest(outgoing.account_id, timedelta(0))
             return state
 

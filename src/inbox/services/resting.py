@@ -62,9 +62,11 @@ class Resting:
         finally:
             number.is_tried = False
 
-    def forget(self, account_id: AccountId) -> None:
-        """The number is well."""
-        self._numbers.pop(account_id, None)
+    def forget(self, account_id: AccountId, *, rested: int) -> None:
+        """The number is well, says a send that left after `rested` rests."""
+        number = self._numbers.get(account_id)
+        if number is not None and number.rests == rested:  # else it was under way when the number began to rest
+            del self._numbers[account_id]
 
     def blame(self, account_id: AccountId, *, rested: int, in_a_row: int, longest: float) -> timedelta | None:
         """One more fault of a send that left after `rested` rests. The rest that begins with it, if one does."""
@@ -90,6 +92,7 @@ class Try:
         self._resting = resting
         self._account_id = account_id
         self._rested = rested
+        self.began_rest = False
 
     @property
     def is_trial(self) -> bool:
@@ -98,10 +101,15 @@ class Try:
 
     def accepted(self) -> None:
         """WhatsApp took the message."""
-        self._resting.forget(self._account_id)
+        self._resting.forget(self._account_id, rested=self._rested)
 
     def failed(self, error: InboxError) -> timedelta | None:
         """How long the number rests from now on, if a rest begins. `error` is the answer to a send, or its absence."""
+        rest = self._judged(error)
+        self.began_rest = rest is not None
+        return rest
+
+    def _judged(self, error: InboxError) -> timedelta | None:
         match error:
             case TryLater(scope="upgrade", retry_after=named):
                 longest = _LONGEST_UPGRADE
@@ -113,5 +121,5 @@ class Try:
             case TryLater(scope="service"):
                 return None
             case Refused() | AccountProblem() | TryLater():
-                self._resting.forget(self._account_id)
+                self._resting.forget(self._account_id, rested=self._rested)
         return None
